@@ -1,0 +1,48 @@
+# Two commands do everything on a fresh machine with Python >= 3.11:   make demo   and   make test
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.huddle3d-ready
+EXTRAS := dev,heic,viewer
+
+.PHONY: setup demo test test-fast lint types imports check docs-pictures clean
+
+setup: $(STAMP)
+
+# The stamp is written last: a set-up that was interrupted is run again.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "huddle3d needs Python 3.11, 3.12 or 3.13 (none found; name one: make PYTHON=/path/to/python3.12 setup)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[$(EXTRAS)]"
+	$(BIN)/huddle3d models fetch blazepose
+	touch $@
+
+demo: setup
+	$(BIN)/huddle3d demo --output out/demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-fast: setup
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell src tests docs scripts benchmarks README.md CHANGELOG.md CONTRIBUTING.md
+
+types: setup
+	$(BIN)/pyright
+
+imports: setup
+	$(BIN)/lint-imports
+
+check: lint types imports test
+
+docs-pictures: setup
+	$(BIN)/python scripts/draw_conventions.py
+
+clean:
+	rm -rf out build dist *.egg-info src/*.egg-info

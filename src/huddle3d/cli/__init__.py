@@ -1,0 +1,69 @@
+"""The command line: one module per verb. The only place that prints."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from huddle3d.errors import HuddleError
+
+__all__ = ["EXIT_CODES", "main"]
+
+EXIT_CODES = {
+    0: "done",
+    1: "a defect in huddle3d (run again with HUDDLE3D_DEBUG=1 for the traceback), or doctor found something to mend",
+    2: "an input or option cannot be used",
+    3: "an input is over a limit",
+    4: "weights are missing",
+    5: "a file that needs its licence holder is missing",
+    6: "the device is not available",
+    7: "a stage failed",
+    130: "stopped by Ctrl-C; the next run resumes",
+}
+"""Exit codes of ``huddle3d`` (documented in ``docs/cli.md``)."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``huddle3d``; returns the exit code."""
+    from huddle3d.cli.app import build_app
+    from huddle3d.cli.console import print_error
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log_format = "json" if "json" in _option(argv, "--log-format") else "text"
+    debug = os.environ.get("HUDDLE3D_DEBUG", "") not in ("", "0")
+    try:
+        return int(build_app().cli(prog="huddle3d", description=_DESCRIPTION, args=argv) or 0)
+    except HuddleError as error:
+        if debug:
+            traceback.print_exc()
+        print_error(error, log_format)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print_error(HuddleError("Stopped.", next_step="Run the same command again: it resumes where it was."), log_format)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        print_error(
+            HuddleError(f"{type(error).__name__}: {error}", why="This is a defect.", next_step="Set HUDDLE3D_DEBUG=1 and report it."), log_format
+        )
+        return 1
+
+
+def _option(argv: Sequence[str] | None, name: str) -> str:
+    args = list(sys.argv[1:] if argv is None else argv)
+    for i, arg in enumerate(args):
+        if arg == name and i + 1 < len(args):
+            return args[i + 1]
+        if arg.startswith(name + "="):
+            return arg.partition("=")[2]
+    return ""
+
+
+_DESCRIPTION = "3D reconstruction of interaction from pictures: one photo of people who touch → one textured mesh per person."

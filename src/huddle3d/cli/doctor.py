@@ -1,0 +1,71 @@
+"""``huddle3d doctor``: what this machine has, what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import tempfile
+
+from rich.console import Console
+from rich.table import Table
+
+from huddle3d import __version__, weights
+from huddle3d.compute import choose_device, kernel_backend, threads, warp
+from huddle3d.errors import HuddleError
+
+__all__ = ["doctor"]
+
+_OPTIONAL = {"pillow_heif": "HEIC photos: pip install 'huddle3d[heic]'", "viser": "huddle3d view: pip install 'huddle3d[viewer]'"}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _kernels() -> tuple[str, bool]:
+    if kernel_backend() == "torch":
+        return "plain torch (HUDDLE3D_KERNELS=torch): slow, for machines without Warp", True
+    try:
+        return f"Warp {warp().config.version}, {threads()} threads on the CPU", True
+    except Exception as error:
+        return f"Warp does not start ({error}); HUDDLE3D_KERNELS=torch runs without it", False
+
+
+def _rows() -> list[tuple[str, str, bool]]:
+    rows = [
+        ("huddle3d", __version__, True),
+        ("python", f"{platform.python_version()} on {platform.platform()}", True),
+        ("torch", _version("torch"), True),
+        ("processors", str(os.cpu_count()), True),
+    ]
+    choice = choose_device("auto")
+    rows.append(("device", f"{choice.device} ({choice.reason})", True))
+    text, good = _kernels()
+    rows.append(("kernels", text, good))
+    for name in weights.registry():
+        problems = weights.verify(name)
+        rows.append((f"weights {name}", f"missing: run huddle3d models fetch {name}" if problems else str(weights.weights_path(name)), not problems))
+    for package, why in _OPTIONAL.items():
+        found = _version(package.replace("_", "-"))
+        rows.append((f"optional {package}", found or f"not installed ({why})", True))
+    free = shutil.disk_usage(tempfile.gettempdir()).free / 2**30
+    rows.append(("disk", f"{free:.1f} GiB free in {tempfile.gettempdir()}", free > 1))
+    return rows
+
+
+def doctor() -> int:
+    """Check this machine: versions, device and why, kernels, weights, optional packages, disk."""
+    rows = _rows()
+    table = Table("check", "finding", "")
+    for name, finding, good in rows:
+        table.add_row(name, finding, "ok" if good else "MEND")
+    Console().print(table)
+    bad = [name for name, _, good in rows if not good]
+    if bad:
+        raise HuddleError(f"{len(bad)} finding(s) to mend: {', '.join(bad)}.", next_step="Follow the right column of the table.")
+    return 0

@@ -1,0 +1,38 @@
+"""HUG3D: one photograph → one textured mesh per person."""
+
+from huddle3d.people.canonical import CanonicalConfig, canonicalise
+from huddle3d.people.carve import CarveConfig, carve
+from huddle3d.people.complete import CompleteConfig, Completer, complete
+from huddle3d.people.measure import Measurements, measure_people
+from huddle3d.people.outputs import scene_of, versions, write_outputs
+from huddle3d.people.paint import PaintConfig, paint
+from huddle3d.people.pipeline import STAGES, Listener, PeopleConfig, Reconstruction, reconstruct
+from huddle3d.people.run import Given, run_photo
+from huddle3d.people.store import RunStore, StageRecord, plain
+
+__all__ = [
+    "STAGES",
+    "CanonicalConfig",
+    "CarveConfig",
+    "CompleteConfig",
+    "Completer",
+    "Given",
+    "Listener",
+    "Measurements",
+    "PaintConfig",
+    "PeopleConfig",
+    "Reconstruction",
+    "RunStore",
+    "StageRecord",
+    "canonicalise",
+    "carve",
+    "complete",
+    "measure_people",
+    "paint",
+    "plain",
+    "reconstruct",
+    "run_photo",
+    "scene_of",
+    "versions",
+    "write_outputs",
+]

@@ -1,0 +1,171 @@
+"""The partial mesh of Pers2Ortho: the fitted body, pulled towards what the input view shows (HUG3D eq. 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from huddle3d.geometry import edges, vertex_normals
+from huddle3d.people._smooth import Membrane, SmoothAdam
+from huddle3d.people._targets import CropTargets, cut
+from huddle3d.people._views import smooth_normals
+from huddle3d.render import EdgeTopology, Raster, antialias, mask, rasterize
+
+__all__ = ["NormalsDepth", "PartialConfig", "affine_invariant", "fit_partial", "geometry_loss"]
+
+
+@dataclass(frozen=True)
+class NormalsDepth:
+    """Normals and depth of the photo from a network: the observation of L_geo."""
+
+    normals: Float[Tensor, "H W 3"]
+    """Unit vectors in the canonical frame."""
+    depth: Float[Tensor, "H W"]
+    """Any affine function (positive slope) of camera z: larger is farther."""
+    valid: Bool[Tensor, "H W"]
+    """Where both are observed."""
+
+
+@dataclass(frozen=True)
+class PartialConfig:
+    """Optimisation of the partial mesh. Iterations and learning rate are the paper's (A.2); it says nothing of the rest."""
+
+    iterations: int = 200
+    """Adam steps."""
+    lr: float = 0.02
+    """Learning rate, relative to ``reference_length`` (as in the remeshing optimiser that the paper adopts)."""
+    reference_length: float = 0.05
+    """Canonical units that a learning rate of 1 moves in a step."""
+    size: int = 224
+    """Side of the square window in which each person is compared with the photo [px]."""
+    silhouette: float = 1.0
+    """Weight of the outline term."""
+    geometry: float = 0.05
+    """Weight of L_geo, where normals and depth are observed."""
+    stay: float = 0.5
+    """Weight of the squared offset from the body (mean over vertices, in units of 1 % of the canonical frame)."""
+    smooth: float = 5.0
+    """Weight of the squared difference of neighbours' offsets, in the same units."""
+    spread: float = 150.0
+    """Stiffness of the membrane for offsets along the normal: what the outline shows of the clothes' thickness spreads over √spread edges."""
+    detail: float = 10.0
+    """Stiffness of the membrane for free offsets."""
+    max_offset: float = 0.06
+    """Largest offset along the normal [m]: a mask that also covers a bag must not become a belly. All bounds shrink with the trust in the mask."""
+    min_offset: float = -0.01
+    """Smallest offset along the normal [m]: a body that is too thick by more was fitted wrongly, and shrinking would starve its limbs."""
+    max_free: float = 0.015
+    """Longest free offset [m], without observed normals and depth."""
+
+
+def affine_invariant(depth: Float[Tensor, "*n"], valid: Bool[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Depth without its unknown scale and shift: zero mean and unit variance over the valid pixels, zero elsewhere; differentiable."""
+    count = valid.sum().clamp_min(1)
+    mean = (depth * valid).sum() / count
+    centred = (depth - mean) * valid
+    return centred / (centred.square().sum() / count + 1e-12).sqrt()
+
+
+def geometry_loss(
+    normals: Float[Tensor, "H W 3"],
+    depth: Float[Tensor, "H W"],
+    seen_normals: Float[Tensor, "H W 3"],
+    seen_depth: Float[Tensor, "H W"],
+    valid: Bool[Tensor, "H W"],
+) -> Float[Tensor, ""]:
+    """L_geo of one person (HUG3D eq. 1): squared difference of affine-invariant depths plus ``1 - cos`` of the normals, mean over valid pixels."""
+    count = valid.sum().clamp_min(1)
+    d = (affine_invariant(depth, valid) - affine_invariant(seen_depth, valid)).square().sum() / count
+    n = ((1 - (normals * seen_normals).sum(-1)) * valid).sum() / count
+    return d + n
+
+
+def _observed(observed: NormalsDepth, targets: CropTargets) -> list[tuple[Tensor, Tensor, Tensor]]:
+    size = targets.cameras.width
+    stack = torch.cat([observed.normals.permute(2, 0, 1) * observed.valid, (observed.depth * observed.valid)[None], observed.valid[None].float()])
+    out = []
+    for window, coverage in zip(targets.windows, targets.coverage):
+        piece = cut(stack, window, size)
+        valid = (piece[4] > 0.999) & (coverage > 0.999)
+        out.append((torch.nn.functional.normalize(piece[:3], dim=0).permute(1, 2, 0), piece[3], valid))
+    return out
+
+
+def outline_loss(
+    vertices: Float[Tensor, "K V 3"], faces: Int[Tensor, "F 3"], targets: CropTargets, topology: EdgeTopology
+) -> tuple[Float[Tensor, "K"], Raster]:
+    """Mean absolute difference of each person's antialiased coverage and mask, where the photo tells, times its trust; and the raster it was made with."""
+    raster = rasterize(vertices, faces, targets.cameras)
+    flat = mask(raster).to(vertices.dtype)[..., None]
+    coverage = antialias(flat, raster, vertices, faces, targets.cameras, topology=topology)[..., 0]
+    return targets.trust * ((coverage - targets.coverage).abs() * targets.weight).mean((-2, -1)), raster
+
+
+def fit_partial(
+    vertices: Float[Tensor, "K V 3"],
+    faces: Int[Tensor, "F 3"],
+    targets: CropTargets,
+    rate: Float[Tensor, "K V"],
+    metre: float,
+    config: PartialConfig,
+    *,
+    observed: NormalsDepth | None = None,
+    tick: Callable[[int], None] = lambda step: None,
+) -> Float[Tensor, "K V 3"]:
+    """Optimise vertex offsets so that the mesh covers its mask and, where they are given, agrees with observed normals and depth.
+
+    An offset has two parts: a length along the body's normal that spreads widely (clothes stand off the body on all sides, though
+    only the outline shows by how much) and a free vector that spreads little. Where nothing is observed the body's shape remains.
+
+    Args:
+        vertices: fitted bodies, canonical.
+        faces: of one body.
+        targets: outlines.
+        rate: factor of each vertex's update (hands and faces stay).
+        metre: canonical units per metre.
+        config: weights.
+        observed: normals and depth, if a network gave them.
+        tick: hears the index of each step.
+    """
+    start, normals = vertices.detach(), vertex_normals(vertices.detach(), faces)
+    pairs, topology = edges(faces), EdgeTopology.from_faces(faces)
+    V = start.shape[1]
+    lr = config.lr * config.reference_length
+    wide = SmoothAdam(Membrane(faces, V, config.spread), lr)
+    narrow = SmoothAdam(Membrane(faces, V, config.detail), lr * (0.25 if observed is None else 1.0))
+    along, free = start.new_zeros(*start.shape[:2], 1), torch.zeros_like(start)
+    seen = None if observed is None else _observed(observed, targets)
+    bound = metre * targets.trust[:, None, None]
+    for step in range(config.iterations):
+        along.requires_grad_(True)
+        free.requires_grad_(True)
+        offset = along * normals + free
+        now = start + offset
+        loss, raster = outline_loss(now, faces, targets, topology)
+        total = config.silhouette * loss.sum()
+        if seen is not None:
+            total = total + config.geometry * _geometry(now, faces, raster, seen)
+        percent = offset * 100
+        difference = percent[:, pairs[:, 0]] - percent[:, pairs[:, 1]]
+        scale = 1 / (config.size * config.size)
+        total = total + scale * (config.stay * percent.square().sum(-1).mean(-1) + config.smooth * difference.square().sum(-1).mean(-1)).sum()
+        g_along, g_free = torch.autograd.grad(total, [along, free])
+        fade = min(1.0, 2 * (1 - step / config.iterations))
+        along = along.detach() + rate[..., None] * wide.step(g_along, rate=fade)
+        along = torch.maximum(torch.minimum(along, config.max_offset * bound), config.min_offset * bound)
+        free = free.detach() + rate[..., None] * narrow.step(g_free, rate=fade)
+        if seen is None:
+            free = free * (config.max_free * bound / free.norm(dim=-1, keepdim=True).clamp_min(1e-12)).clamp_max(1)
+        tick(step)
+    return (start + along * normals + free).detach()
+
+
+def _geometry(vertices: Tensor, faces: Tensor, raster: Raster, seen: list[tuple[Tensor, Tensor, Tensor]]) -> Float[Tensor, ""]:
+    normals = smooth_normals(raster, faces, vertex_normals(vertices, faces))
+    covered = mask(raster)
+    terms = [geometry_loss(normals[k], raster.depth[k], n, d, valid & covered[k]) for k, (n, d, valid) in enumerate(seen)]
+    return torch.stack(terms).sum()

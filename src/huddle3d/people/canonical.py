@@ -1,0 +1,128 @@
+"""Pers2Ortho: the perspective photo as consistent orthographic views of an upright, normalised group (HUG3D sections 3.1 and A.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from huddle3d.bodies import BodyModel
+from huddle3d.geometry import Camera, apply, canonical_cameras, scale_of
+from huddle3d.people._adaptive import adaptive_rate, detail_points
+from huddle3d.people._filters import EdgeFilter
+from huddle3d.people._frame import camera_in_frame, canonical_frame
+from huddle3d.people._partial import NormalsDepth, PartialConfig, fit_partial
+from huddle3d.people._reproject import photo_points, splat_views
+from huddle3d.people._targets import crop_targets
+from huddle3d.people._views import render_group, render_person
+from huddle3d.progress import Progress, silent
+from huddle3d.scene import Bodies, People2D, Photo, ViewSet
+
+__all__ = ["CanonicalConfig", "EdgeFilter", "NormalsDepth", "PartialConfig", "canonicalise"]
+
+
+@dataclass(frozen=True)
+class CanonicalConfig:
+    """Pers2Ortho. Numbers without a source are ours: the paper gives none."""
+
+    size: int = 512
+    """Side of the canonical views [px] (paper: 768, the size of its diffusion model)."""
+    padding: float = 0.1
+    """Share of the group's size that is kept free for clothes and hair."""
+    partial: PartialConfig = field(default_factory=PartialConfig)
+    """Optimisation of the partial mesh."""
+    edges: EdgeFilter = field(default_factory=EdgeFilter)
+    """Filter A: pixels near depth edges are not reprojected."""
+    tau: float = 0.02
+    """Filter B: largest depth difference to the mesh, canonical units (S11)."""
+    colour_views: tuple[int, ...] = (0, 1, 5)
+    """Views that receive the photo's pixels: 0°, 45°, 315°."""
+    max_photo_side: int = 1536
+    """The photo is reprojected at this size at most [px]."""
+
+
+def canonicalise(
+    photo: Photo,
+    people2d: People2D,
+    bodies: Bodies,
+    config: CanonicalConfig | None = None,
+    *,
+    body: BodyModel,
+    observed: NormalsDepth | None = None,
+    progress: Progress = silent,
+) -> ViewSet:
+    """Build the canonical frame, the partial mesh, the six body-normal views and the reprojected photo.
+
+    Args:
+        photo: the picture.
+        people2d: its masks.
+        bodies: fitted bodies and camera, upright world.
+        config: sizes and weights.
+        body: the body model (its faces).
+        observed: normals and depth of the photo from a network, for the real L_geo. Without them the outline is the only observation, and
+            the partial mesh keeps the body's normals and depth inside of it.
+        progress: hears how far it is.
+
+    Returns:
+        The views; colours only where the photo shows a person's surface.
+    """
+    config = config or CanonicalConfig()
+    faces = body.faces.long()
+    T = canonical_frame(bodies.vertices, bodies.camera, padding=config.padding)
+    start = apply(T, bodies.vertices)
+    camera = camera_in_frame(bodies.camera, T)
+    rate = adaptive_rate(start, detail_points(apply(T, bodies.landmarks)))
+    targets = crop_targets(people2d.masks, camera, start, faces, config.partial.size)
+    steps = config.partial.iterations
+    partial = fit_partial(
+        start,
+        faces,
+        targets,
+        rate,
+        float(scale_of(T)),
+        config.partial,
+        observed=observed,
+        tick=lambda i: progress(0.75 * (i + 1) / steps, "partial mesh"),
+    )
+    progress(0.75, "views")
+    return _views(photo, people2d, camera, T, start, partial, faces, config, progress)
+
+
+def _views(
+    photo: Photo,
+    people2d: People2D,
+    camera: Camera,
+    T: torch.Tensor,
+    start: torch.Tensor,
+    partial: torch.Tensor,
+    faces: torch.Tensor,
+    config: CanonicalConfig,
+    progress: Progress,
+) -> ViewSet:
+    cameras = canonical_cameras(config.size).to(start.device)
+    cloud = photo_points(photo.image, people2d.masks, camera, partial, faces, config.edges, max_side=config.max_photo_side)
+    group_depth = render_group(partial, faces, cameras).group.depth
+    rgb_group, seen_group = splat_views(cloud, torch.ones_like(cloud.owner, dtype=torch.bool), cameras, config.colour_views, group_depth, config.tau)
+    normals, colours, seen = [], [], []
+    for k in range(len(start)):
+        normals.append(render_person(start[k], faces, cameras)[1])
+        depth = render_person(partial[k], faces, cameras)[0].depth
+        rgb_k, seen_k = splat_views(cloud, cloud.owner == k, cameras, config.colour_views, depth, config.tau)
+        colours.append(rgb_k)
+        seen.append(seen_k)
+        progress(0.75 + 0.25 * (k + 1) / len(start), "views")
+    group = render_group(start, faces, cameras)
+    return ViewSet(
+        cameras=cameras,
+        T_canon_world=T,
+        faces=faces,
+        body_vertices=start,
+        partial_vertices=partial,
+        ids=group.ids,
+        normals_group=group.normals,
+        normals_inst=torch.stack(normals),
+        rgb_group=rgb_group,
+        seen_group=seen_group,
+        rgb_inst=torch.stack(colours),
+        seen_inst=torch.stack(seen),
+    )

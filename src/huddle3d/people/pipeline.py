@@ -1,0 +1,201 @@
+"""The main job: one photograph → one textured mesh per person. Read :func:`reconstruct` top to bottom; each line is a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import torch
+
+from huddle3d.bodies import BodyModel, load_body
+from huddle3d.compute import measure
+from huddle3d.errors import HuddleError, InputError, StageError
+from huddle3d.fitting import FitConfig, fit
+from huddle3d.people.canonical import CanonicalConfig, canonicalise
+from huddle3d.people.carve import CarveConfig, carve
+from huddle3d.people.complete import CompleteConfig, Completer, complete
+from huddle3d.people.measure import Measurements, measure_people
+from huddle3d.people.paint import PaintConfig, paint
+from huddle3d.people.store import RunStore, StageRecord, provenance_of
+from huddle3d.perception import PerceiveConfig, perceive
+from huddle3d.progress import Progress, silent
+from huddle3d.scene import Artefact, Bodies, CarvedBodies, CompletedViews, People2D, PersonMesh, Photo, ViewSet
+
+__all__ = ["STAGES", "Listener", "PaintedPeople", "PeopleConfig", "Reconstruction", "reconstruct"]
+
+A = TypeVar("A", bound=Artefact)
+
+STAGES = ("perceive", "fit", "canonical", "complete", "carve", "paint", "measure")
+"""Names of the stages, in order."""
+
+
+@dataclass(frozen=True)
+class PeopleConfig:
+    """Configuration of the main job."""
+
+    perceive: PerceiveConfig = field(default_factory=PerceiveConfig)
+    """People, keypoints and masks in the photo."""
+    fit: FitConfig = field(default_factory=FitConfig)
+    """Bodies and camera."""
+    canonical: CanonicalConfig = field(default_factory=CanonicalConfig)
+    """Perspective photo to orthographic views (Pers2Ortho)."""
+    complete: CompleteConfig = field(default_factory=CompleteConfig)
+    """What the photo does not show."""
+    carve: CarveConfig = field(default_factory=CarveConfig)
+    """Geometry (HUG-GR)."""
+    paint: PaintConfig = field(default_factory=PaintConfig)
+    """Texture."""
+    seed: int = 0
+    """Seed of everything random; same seed, machine and device give the same bytes."""
+
+
+@dataclass(frozen=True)
+class PaintedPeople(Artefact):
+    """The textured people of one photo."""
+
+    people: tuple[PersonMesh, ...]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Everything the main job made of one photo."""
+
+    photo: Photo
+    people2d: People2D
+    bodies: Bodies
+    views: ViewSet
+    completed: CompletedViews
+    carved: CarvedBodies
+    meshes: tuple[PersonMesh, ...]
+    measurements: Measurements
+    costs: tuple[StageRecord, ...]
+
+
+class Listener(Protocol):
+    """Hears which stage runs; the command line draws it."""
+
+    def begin(self, stage: str, index: int, total: int) -> Progress:
+        """A stage begins; returns where it reports its progress."""
+        ...
+
+    def end(self, record: StageRecord) -> None:
+        """A stage ended."""
+        ...
+
+
+class _Quiet:
+    def begin(self, stage: str, index: int, total: int) -> Progress:
+        return silent
+
+    def end(self, record: StageRecord) -> None:
+        pass
+
+
+@dataclass
+class _Run:
+    """Runs one stage after the other: taken from the store if nothing changed, else for real, measured and kept."""
+
+    item: str
+    store: RunStore | None
+    listener: Listener
+    costs: list[StageRecord] = field(default_factory=list)
+
+    def stage(
+        self, name: str, cls: type[A], work: Callable[[Progress], A], inputs: tuple[Artefact | None, ...], config: object, weights: str = ""
+    ) -> A:
+        progress = self.listener.begin(name, STAGES.index(name), len(STAGES))
+        provenance = provenance_of(name, inputs, config, weights)
+        if self.store is not None and (kept := self.store.load(name, cls, provenance)) is not None:
+            value, record = kept
+        else:
+            value, record = self._do(name, work, progress)
+            if self.store is not None:
+                self.store.save(name, value, provenance, record)
+        self.costs.append(record)
+        self.listener.end(record)
+        return value
+
+    def _do(self, name: str, work: Callable[[Progress], A], progress: Progress) -> tuple[A, StageRecord]:
+        try:
+            with measure() as cost:
+                value = work(progress)
+        except HuddleError:
+            raise
+        except (RuntimeError, ValueError, IndexError, ArithmeticError) as e:
+            raise StageError(name, self.item, f"{type(e).__name__}: {e}", next_step="This is a defect: report it with the photo and --debug.") from e
+        return value, StageRecord(name, cost.seconds, cost.peak_mb)
+
+
+def reconstruct(
+    photo: Photo,
+    config: PeopleConfig | None = None,
+    *,
+    body: BodyModel | None = None,
+    coco: Path | None = None,
+    people: People2D | None = None,
+    bodies: Bodies | None = None,
+    completer: Completer | None = None,
+    device: torch.device | str = "cpu",
+    store: RunStore | None = None,
+    listener: Listener | None = None,
+) -> Reconstruction:
+    """Reconstruct the people of one photo (HUG3D's flow; design note: ``people/design.md``).
+
+    Args:
+        photo: the picture.
+        config: resolved configuration.
+        body: parametric body model; default the embedded Anny.
+        coco: the user's own keypoints and masks for this photo (COCO JSON), instead of the networks.
+        people: perception's result, if it is already known (skips ``perceive``).
+        bodies: fitted bodies, if they are already known (skips ``fit``; needs ``people``).
+        completer: a view-completion network; default the baseline that ``config.complete`` names.
+        device: where to compute.
+        store: keeps the stages on disk, so that a stopped run resumes with the same result.
+        listener: hears about progress.
+
+    Raises:
+        InputError: nobody was found, or a given input does not fit the photo.
+        StageError: a stage failed; names the stage and the photo.
+    """
+    config = config or PeopleConfig()
+    body = body or load_body(device=str(device))
+    if bodies is not None and people is None:
+        raise InputError("bodies were given without people.", next_step="Give the People2D that the bodies belong to as well.")
+    run = _Run(photo.name, store, listener or _Quiet())
+    c = config
+
+    if people is None:
+        settings = (c.perceive, coco.read_bytes().hex() if coco else None, c.seed)
+        people = run.stage("perceive", People2D, lambda p: perceive(photo, c.perceive, coco=coco, progress=p), (photo,), settings)
+    if bodies is None:
+        found = people
+        bodies = run.stage("fit", Bodies, lambda p: fit(photo, found, c.fit, body=body, seed=c.seed, progress=p), (photo, found), (c.fit, c.seed))
+    seen, fitted = people, bodies
+    views = run.stage(
+        "canonical", ViewSet, lambda p: canonicalise(photo, seen, fitted, c.canonical, body=body, progress=p), (photo, seen, fitted), c.canonical
+    )
+    completed = run.stage(
+        "complete",
+        CompletedViews,
+        lambda p: complete(views, c.complete, body=body, completer=completer, progress=p),
+        (views,),
+        (c.complete, completer.name if completer else None),
+    )
+    carved = run.stage(
+        "carve",
+        CarvedBodies,
+        lambda p: carve(photo, seen, fitted, views, completed, c.carve, body=body, progress=p),
+        (photo, seen, fitted, views, completed),
+        c.carve,
+    )
+    painted = run.stage(
+        "paint",
+        PaintedPeople,
+        lambda p: PaintedPeople(paint(photo, seen, fitted, views, completed, carved, c.paint, body=body, progress=p)),
+        (photo, seen, fitted, views, completed, carved),
+        c.paint,
+    )
+    measurements = run.stage("measure", Measurements, lambda p: measure_people(painted.people, body=body, progress=p), (painted,), fitted.model)
+    return Reconstruction(photo, seen, fitted, views, completed, carved, painted.people, measurements, tuple(run.costs))

@@ -1,0 +1,125 @@
+"""One photo's run in one folder: identity, resume, outputs. What the command line and batch jobs call."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from huddle3d import __version__
+from huddle3d.bodies import BodyModel
+from huddle3d.errors import InputError
+from huddle3d.io import prepare_output_dir, write_bytes
+from huddle3d.people.outputs import OUTPUTS, write_outputs
+from huddle3d.people.pipeline import Listener, PeopleConfig, Reconstruction, reconstruct
+from huddle3d.people.store import RunStore, plain
+from huddle3d.scene import Bodies, People2D, Photo
+
+__all__ = ["Given", "run_photo"]
+
+_MARKER = "run.json"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is already known about the photo, instead of the networks' answers."""
+
+    coco: Path | None = None
+    """The user's keypoints and masks (COCO JSON)."""
+    people: People2D | None = None
+    """Perception's result."""
+    bodies: Bodies | None = None
+    """Fitted bodies; needs ``people``."""
+
+    def digest(self) -> str:
+        """sha256 of all that is given."""
+        parts = [self.people.digest() if self.people else "", self.bodies.digest() if self.bodies else ""]
+        coco = self.coco.read_bytes() if self.coco else b""
+        return hashlib.sha256("|".join(parts).encode() + coco).hexdigest()
+
+
+def run_photo(
+    photo: Photo,
+    directory: Path,
+    config: PeopleConfig | None = None,
+    *,
+    given: Given | None = None,
+    body: BodyModel | None = None,
+    device: torch.device | str = "cpu",
+    device_reason: str = "",
+    overwrite: bool = False,
+    listener: Listener | None = None,
+) -> Reconstruction:
+    """Reconstruct a photo into a folder; resumes if the folder holds a stopped run of the same photo and configuration.
+
+    Raises:
+        InputError: the folder holds something else (another run or unknown files) and ``overwrite`` is not set, or cannot be written.
+        HuddleError: as :func:`huddle3d.people.reconstruct`.
+    """
+    config, given = config or PeopleConfig(), given or Given()
+    identity = {
+        "format": "huddle3d run",
+        "version": __version__,
+        "photo": {"name": photo.name, "sha256": photo.sha256, "size": [photo.width, photo.height], "focal_px": photo.focal_px},
+        "given": given.digest(),
+        "config": plain(config),
+        "device": str(device),
+    }
+    prepare_output_dir(directory, overwrite, marker=_MARKER)
+    with _locked(directory):
+        _claim(directory, identity, overwrite)
+        result = reconstruct(
+            photo,
+            config,
+            body=body,
+            coco=given.coco,
+            people=given.people,
+            bodies=given.bodies,
+            device=device,
+            store=RunStore(directory),
+            listener=listener,
+        )
+        write_outputs(result, directory, config, device=f"{device} ({device_reason})" if device_reason else str(device))
+    return result
+
+
+def _claim(directory: Path, identity: dict[str, object], overwrite: bool) -> None:
+    marker = directory / _MARKER
+    text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
+    if marker.is_file():
+        if marker.read_text(encoding="utf-8", errors="replace") == text:
+            return
+        if not overwrite:
+            raise InputError(
+                f"{directory}: holds a run of another photo, configuration or version.",
+                next_step="Choose another --output, or pass --overwrite to replace it.",
+            )
+    for name in ("stages", *OUTPUTS):
+        path = directory / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    write_bytes(marker, text.encode(), overwrite=True)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold the folder for one run; the system releases the lock when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two runs at once in one folder are not detected there
+        yield
+        return
+    with (directory / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            raise InputError(f"{directory}: another run is writing into this folder.", next_step="Wait for it, or choose another --output.") from e
+        yield

@@ -1,0 +1,209 @@
+"""Looks for all people: tiles and faces, then again and again with the people already found painted over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool
+
+from huddle3d.perception._anchors import Detection, suppress
+from huddle3d.perception._config import PerceiveConfig
+from huddle3d.perception._consensus import settle, with_more_masks
+from huddle3d.perception._erase import paint_over, person_region
+from huddle3d.perception._face import body_regions, detect_faces, verified
+from huddle3d.perception._hands import find_hands
+from huddle3d.perception._judgement import face_of, has_face, has_hand_for_head, has_head_of, is_plausible, lies_on_others, quality, share_on
+from huddle3d.perception._pose import Pose, detect_poses, estimate_pose, refine_pose, roi_of_detection
+from huddle3d.perception._roi import Picture, Roi, roi_of_window
+from huddle3d.perception._runner import Networks
+from huddle3d.perception._similarity import is_alike, is_same_person
+from huddle3d.progress import Progress, silent
+
+__all__ = ["Found", "find_people", "tiles"]
+
+_FACE_SEED = 0.6
+"""Verified score of a face that starts a search for its body."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Result of the search."""
+
+    poses: list[Pose]
+    """People, best first."""
+    faces: list[Detection]
+    """All faces, also those of nobody in :attr:`poses`."""
+    doubtful: list[Pose]
+    """What may be people but was too unsure, each in another place than those in :attr:`poses`."""
+
+
+def tiles(width: int, height: int, level: int) -> list[Roi]:
+    """Overlapping windows: ``level`` per shorter side, squares of 1.4/level of it (all of the picture for level 1)."""
+    if level == 1:
+        return [roi_of_window((0, 0, width, height))]
+    side = 1.4 * min(width, height) / level
+    columns = max(level, round(width / min(width, height) * level))
+    rows = max(level, round(height / min(width, height) * level))
+    xs = np.linspace(side / 2, width - side / 2, columns)
+    ys = np.linspace(side / 2, height - side / 2, rows)
+    return [Roi(float(x), float(y), float(side)) for y in ys for x in xs]
+
+
+def find_people(picture: Picture, networks: Networks, config: PerceiveConfig, progress: Progress = silent) -> Found:
+    """All people; no two of them the same.
+
+    The first round takes only people of whom the networks are sure. Each further round looks at a picture in which those have been
+    painted over, so that neither their limbs pass for people nor their neighbours' regions slide onto them.
+    """
+    windows = [roi for level in config.tile_levels for roi in tiles(picture.width, picture.height, level)]
+    faces = [f for f in verified(picture, detect_faces(picture, windows, networks, 0.3), networks) if f.score >= 0.25]
+    seeds = _seeds(picture, windows, networks, config.detector_threshold)
+    doubtful: list[Pose] = []
+    poses = _accept(picture, seeds, networks, config, faces, [], config.sure_quality, doubtful)
+    for k in range(config.repeats):
+        regions = [person_region(p, picture.height, picture.width) for p in poses]
+        rest = Picture(paint_over(picture.image, regions))
+        again = [*windows, *_zoom_windows(regions)]
+        seeds = [*_seeds(rest, again, networks, config.repeat_threshold), *seeds, *_face_seeds(rest, faces, poses, networks)]
+        new = _accept(rest, seeds, networks, config, faces, poses, config.min_quality, doubtful)
+        if not new:
+            break
+        poses += new
+        progress((k + 2) / (config.repeats + 2), f"{len(poses)} people")
+    poses = _without_ghosts(poses, faces, picture, networks)
+    poses = [_alone(picture, i, poses, networks, config) for i in range(len(poses))]
+    poses = _without_ghosts(poses, faces, picture, networks)
+    poses = [with_more_masks(picture, p, networks) for p in poses]
+    return Found(poses, faces, _elsewhere(doubtful, poses, picture, config))
+
+
+def _without_ghosts(poses: Sequence[Pose], faces: Sequence[Detection], picture: Picture, networks: Networks) -> list[Pose]:
+    """The poses that stand when seen together, best first: faceless parts of better ones are dropped."""
+    kept: list[Pose] = []
+    ranked = sorted(poses, key=quality, reverse=True)
+    hands = find_hands(picture, ranked, networks) if any(not has_face(p, faces) for p in ranked) else []
+    for pose in ranked:
+        if has_face(pose, faces) or not (lies_on_others(pose, kept, picture) or has_hand_for_head(pose, hands)):
+            kept.append(pose)
+    return kept
+
+
+def _elsewhere(doubtful: Sequence[Pose], poses: Sequence[Pose], picture: Picture, config: PerceiveConfig) -> list[Pose]:
+    """The best doubtful pose of each place that no accepted person covers."""
+    size = (picture.height, picture.width)
+    region = np.logical_or.reduce([person_region(p, *size) for p in poses]) if poses else np.zeros(size, bool)
+    kept: list[Pose] = []
+    for pose in sorted(doubtful, key=quality, reverse=True):
+        if share_on(pose, region) < 0.5 and not any(is_same_person(pose, p, 0.2) for p in kept):
+            kept.append(pose)
+            region |= person_region(pose, *size)
+    return kept
+
+
+def _seeds(picture: Picture, windows: Sequence[Roi], networks: Networks, threshold: float) -> list[tuple[Roi, float]]:
+    """Regions of detected people with their scores."""
+    detections = [d for window in windows for d in detect_poses(picture, window, networks, threshold)]
+    return [(roi_of_detection(d), d.score) for d in suppress(detections, 0.3)]
+
+
+def _face_seeds(picture: Picture, faces: Sequence[Detection], poses: Sequence[Pose], networks: Networks) -> list[tuple[Roi, float]]:
+    """For each sure face of nobody yet: the two regions below it that most look like its person."""
+    seeds = []
+    owned = [face_of(p, faces) for p in poses]
+    for face in faces:
+        if face.score < _FACE_SEED or any(face is f for f in owned):
+            continue
+        looks = [refine_pose(picture, roi, networks, face.score, looks=2) for roi in body_regions(face)]
+        looks = [p for p in looks if face_of(p, [face]) is not None]
+        seeds += [(p.roi, face.score) for p in sorted(looks, key=lambda p: -p.flag)[:2]]
+    return seeds
+
+
+def _accept(
+    picture: Picture,
+    seeds: Sequence[tuple[Roi, float]],
+    networks: Networks,
+    config: PerceiveConfig,
+    faces: Sequence[Detection],
+    known: Sequence[Pose],
+    min_quality: float,
+    doubtful: list[Pose],
+) -> list[Pose]:
+    """New people, best first, that start from the seeds; those of nearly the quality needed are added to ``doubtful``."""
+    poses: list[Pose] = []
+    for roi, score in _merged(seeds):
+        first = refine_pose(picture, roi, networks, score)
+        # Seeds of one person are many; the costly consensus is for those that may still be news.
+        if first.flag < 0.3 or any(is_same_person(first, p, config.same_person_oks) for p in known) or any(is_alike(first, p, 0.8) for p in poses):
+            continue
+        pose = _with_face(settle(picture, first, networks), faces)
+        if is_plausible(pose, picture, config):
+            # A sure face is evidence that the quality, a matter of the body, does not hold.
+            needed = min_quality - (0.1 if has_face(pose, faces, _FACE_SEED) else 0.0)
+            if pose.flag >= config.presence_threshold and quality(pose) >= needed:
+                poses.append(pose)
+            elif quality(pose) >= 0.65 * config.min_quality:
+                doubtful.append(pose)
+    kept: list[Pose] = []
+    for pose in sorted(poses, key=quality, reverse=True):
+        others = [*known, *kept]
+        if any(is_same_person(pose, p, config.same_person_oks) or has_head_of(pose, p, faces) for p in others):
+            continue
+        if has_face(pose, faces) or not lies_on_others(pose, others, picture):
+            kept.append(pose)
+    return kept
+
+
+def _merged(seeds: Sequence[tuple[Roi, float]]) -> list[tuple[Roi, float]]:
+    """Seeds without near copies, best score first."""
+    kept: list[tuple[Roi, float]] = []
+    for roi, score in sorted(seeds, key=lambda s: -s[1]):
+        if not any(math.hypot(roi.x - r.x, roi.y - r.y) < 0.08 * r.side and 0.85 < roi.side / r.side < 1.18 for r, _ in kept):
+            kept.append((roi, score))
+    return kept
+
+
+def _with_face(pose: Pose, faces: Sequence[Detection]) -> Pose:
+    """A face at the head is as good as the person detector's word."""
+    face = face_of(pose, faces)
+    return pose if face is None else replace(pose, score=max(pose.score, face.score))
+
+
+def _zoom_windows(regions: Sequence[Bool[np.ndarray, "height width"]]) -> list[Roi]:
+    """Where to look again: around the union of all people, and around each of them."""
+    windows = []
+    masks = [*regions, np.logical_or.reduce(regions)] if len(regions) else []
+    for mask in masks:
+        ys, xs = np.nonzero(mask)
+        if len(xs):
+            roi = roi_of_window((float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1)))
+            windows += [roi.shifted(0, 0, 1.2), roi.shifted(0, 0, 2.0)]
+    return windows
+
+
+def _alone(picture: Picture, index: int, poses: Sequence[Pose], networks: Networks, config: PerceiveConfig) -> Pose:
+    """A person looked at once more with all overlapping others painted over; kept if it is still that person and better seen."""
+    pose = poses[index]
+    blanked = _without_others(picture, pose, poses)
+    if blanked is picture:
+        return pose
+    rival = settle(blanked, estimate_pose(blanked, pose.roi, networks, pose.score), networks)
+    return rival if quality(rival) > quality(pose) and is_same_person(rival, pose, config.same_person_oks) else pose
+
+
+def _without_others(picture: Picture, pose: Pose, poses: Sequence[Pose]) -> Picture:
+    """The picture with everybody else near a person painted over, but for what may be that person's own limbs."""
+    box = pose.roi.box()
+    others = [p for p in poses if p is not pose and _overlap(box, p)]
+    if not others:
+        return picture
+    mine = person_region(pose, picture.height, picture.width, reach=0.6)
+    return Picture(paint_over(picture.image, [person_region(p, picture.height, picture.width) & ~mine for p in others]))
+
+
+def _overlap(box: tuple[float, float, float, float], pose: Pose) -> bool:
+    inside = (pose.points > box[:2]) & (pose.points < box[2:])
+    return bool((inside.all(axis=1) & (pose.confidence > 0.2)).sum() >= 3)

@@ -1,0 +1,230 @@
+"""The scene file: a small tree of plain values that fixes a synthetic scene bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from huddle3d.errors import InputError
+
+__all__ = [
+    "FAMILIES", "BackdropSpec", "CameraSpec", "Family", "GarmentSpec", "HairSpec", "LensSpec", "LightSpec", "PatternSpec", "PersonSpec", "RGB", "SceneSpec",
+]  # fmt: skip
+
+RGB = tuple[float, float, float]
+Family = Literal["hug", "handshake", "arm_over_shoulder", "side_by_side", "high_five"]
+FAMILIES: tuple[Family, ...] = typing.get_args(Family)
+
+
+@dataclass(frozen=True)
+class PatternSpec:
+    """Colours of a cloth as a function of the place on the body at rest."""
+
+    kind: Literal["plain", "stripes", "checks", "gradient", "dots", "print"]
+    """What the cloth shows."""
+    colours: tuple[RGB, RGB, RGB]
+    """sRGB in [0, 1]: ground, second, accent."""
+    scale_m: float
+    """Period of the pattern [m]."""
+    angle_deg: float
+    """Direction of the pattern [deg]; 0 = level stripes."""
+    seed: int
+    """Of prints and of the weave."""
+
+
+@dataclass(frozen=True)
+class GarmentSpec:
+    """One piece of clothing."""
+
+    kind: Literal["shirt", "trousers", "skirt", "shoes"]
+    """What it is."""
+    length: float
+    """Sleeve, leg or skirt length in [0, 1]: 0 shortest, 1 to the wrist or ankle."""
+    offset_m: float
+    """Distance from the skin [m]."""
+    folds_m: float
+    """Height of the folds [m]."""
+    pattern: PatternSpec
+    """Colours."""
+    seed: int
+    """Of the folds."""
+
+
+@dataclass(frozen=True)
+class HairSpec:
+    """Hair on the head."""
+
+    kind: Literal["none", "short", "bob", "long"]
+    """Cut."""
+    colour: RGB
+    """sRGB in [0, 1]."""
+    thickness_m: float
+    """Height over the scalp [m]."""
+    seed: int
+    """Of the strands."""
+
+
+@dataclass(frozen=True)
+class PersonSpec:
+    """One person."""
+
+    name: str
+    """``person_0`` …"""
+    shape: tuple[float, ...]
+    """Shape coefficients of the body model."""
+    skin: RGB
+    """sRGB in [0, 1]."""
+    eyes: RGB
+    """Colour of the iris."""
+    garments: tuple[GarmentSpec, ...]
+    """What is worn."""
+    hair: HairSpec
+    """Hair; brows take its colour."""
+
+
+@dataclass(frozen=True)
+class CameraSpec:
+    """Where the picture is taken from."""
+
+    azimuth_deg: float
+    """0 = from world +z; positive towards +x."""
+    elevation_deg: float
+    """Height of the camera over the horizon, seen from the people [deg]."""
+    roll_deg: float
+    """Rotation about the view axis [deg]."""
+    fov_deg: float
+    """Vertical field of view [deg]."""
+    fill: float
+    """Share of the picture's height or width (whichever binds) that the people take."""
+    width: int
+    """[px]."""
+    height: int
+    """[px]."""
+
+
+@dataclass(frozen=True)
+class LightSpec:
+    """One far light with a shadow, and light from all around."""
+
+    azimuth_deg: float
+    """Of the light, as for the camera [deg]."""
+    elevation_deg: float
+    """Height of the light [deg]."""
+    key: RGB
+    """Linear colour times strength of the far light."""
+    sky: RGB
+    """Linear colour times strength of the light from above."""
+    ground: RGB
+    """The same from below."""
+    softness: float
+    """Size of the penumbra [m]."""
+
+
+@dataclass(frozen=True)
+class BackdropSpec:
+    """What is behind and below the people."""
+
+    kind: Literal["room", "street", "studio"]
+    """Room: floor, wall, skirting, pictures. Street: pavement, houses, sky. Studio: a soft gradient."""
+    floor: RGB
+    """sRGB."""
+    wall: RGB
+    """sRGB."""
+    accent: RGB
+    """sRGB."""
+    distance_m: float
+    """Of the wall behind the people [m]."""
+    seed: int
+    """Of its details."""
+
+
+@dataclass(frozen=True)
+class LensSpec:
+    """What the camera does to the picture."""
+
+    noise: float
+    """Standard deviation of the sensor noise, sRGB units."""
+    blur_px: float
+    """Standard deviation of the blur [px]."""
+    vignette: float
+    """Loss of light in the corners, in [0, 1]."""
+    jpeg_quality: int
+    """1 … 100."""
+
+
+@dataclass(frozen=True)
+class SceneSpec:
+    """Everything about one synthetic scene."""
+
+    seed: int
+    """Of the interaction's details (anchor points, asymmetry, jitter) and of the sensor noise."""
+    family: Family
+    """The interaction."""
+    people: tuple[PersonSpec, ...]
+    """At least one."""
+    camera: CameraSpec
+    light: LightSpec
+    backdrop: BackdropSpec
+    lens: LensSpec
+    version: int = 1
+    """Of this format."""
+
+    def to_json(self) -> str:
+        """The scene file's text."""
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @staticmethod
+    def from_json(text: str) -> SceneSpec:
+        """Read a scene file; :class:`InputError` names the entry that is missing, unknown, or out of range."""
+        try:
+            tree = json.loads(text)
+        except json.JSONDecodeError as e:
+            raise InputError("The scene file is not JSON.", why=str(e)) from e
+        spec = _build(SceneSpec, tree, "scene")
+        if spec.version != 1:
+            raise InputError(f"The scene file has version {spec.version}; this program reads version 1.")
+        if not spec.people or len({p.name for p in spec.people}) != len(spec.people):
+            raise InputError("A scene needs at least one person, and no two of the same name.")
+        if not (
+            16 <= spec.camera.width <= 4096 and 16 <= spec.camera.height <= 4096 and 5 <= spec.camera.fov_deg <= 120 and 0.05 <= spec.camera.fill <= 5
+        ):
+            raise InputError("The scene's camera is out of range.", why="Allowed: 16…4096 px, field of view 5…120°, fill 0.05…5.")
+        return spec
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """A value of the annotated type from plain JSON, checked on the way."""
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        if not isinstance(value, dict):
+            raise InputError(f"{where} must be an object, not {type(value).__name__}.")
+        unknown = sorted(set(value) - set(hints))
+        needed = {f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING}
+        if unknown or not needed <= set(value):
+            raise InputError(f"{where} has wrong entries.", why=f"Unknown: {unknown}; missing: {sorted(needed - set(value))}.")
+        return kind(**{k: _build(hints[k], v, f"{where}.{k}") for k, v in value.items()})  # type: ignore[operator]
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        if not isinstance(value, list) or (Ellipsis not in args and len(value) != len(args)):
+            raise InputError(f"{where} must be a list{'' if Ellipsis in args else f' of {len(args)}'}.")
+        kinds = [args[0]] * len(value) if Ellipsis in args else args
+        return tuple(_build(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value)))
+    if origin is Literal:
+        if value not in args:
+            raise InputError(f"{where} is {value!r}.", next_step=f"Valid values: {', '.join(map(str, args))}.")
+        return value
+    return _number_or_text(kind, value, where)
+
+
+def _number_or_text(kind: Any, value: Any, where: str) -> Any:
+    accepted: type | types.UnionType = int | float if kind is float else kind
+    if isinstance(value, bool) or not isinstance(value, accepted):
+        raise InputError(f"{where} must be {kind.__name__}, not {type(value).__name__}.")
+    if kind is float and not math.isfinite(value):
+        raise InputError(f"{where} is not finite.")
+    return kind(value)

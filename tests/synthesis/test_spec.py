@@ -1,0 +1,74 @@
+"""Scene files: the same seed gives the same text, text and value agree, bad files are refused with a reason."""
+
+import json
+
+import pytest
+
+from huddle3d.errors import InputError
+from huddle3d.synthesis import FAMILIES, SceneSpec, sample_spec
+
+
+def test_same_seed_same_file_other_seed_other_file():
+    assert sample_spec(3).to_json() == sample_spec(3).to_json()
+    assert sample_spec(3) != sample_spec(4)
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 7))
+def test_text_and_value_agree(seed):
+    spec = sample_spec(seed)
+    assert SceneSpec.from_json(spec.to_json()) == spec
+    assert len(spec.to_json()) < 12_000
+    assert -20 <= spec.camera.elevation_deg <= 45
+    assert all(0 <= c <= 1 for p in spec.people for g in p.garments for rgb in g.pattern.colours for c in rgb)
+
+
+def test_families_and_numbers_of_people():
+    assert {sample_spec(s).family for s in range(40)} == set(FAMILIES)
+    assert len(sample_spec(1, people=1).people) == 1
+    assert len(sample_spec(1, people=4).people) == 4
+    assert sample_spec(5, family="hug").family == "hug"
+
+
+@pytest.mark.parametrize("kwargs", [{"people": 0}, {"people": 13}, {"people": 3, "family": "hug"}, {"family": "waltz"}])
+def test_impossible_wishes_are_refused(kwargs):
+    with pytest.raises(InputError):
+        sample_spec(0, **kwargs)
+    with pytest.raises(InputError):
+        sample_spec(-1)
+
+
+def _changed(**changes):
+    tree = json.loads(sample_spec(0).to_json())
+    for path, value in changes.items():
+        node = tree
+        *parents, last = path.split("__")
+        for p in parents:
+            node = node[int(p) if p.isdigit() else p]
+        if value is KeyError:
+            del node[last]
+        else:
+            node[last] = value
+    return json.dumps(tree)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not json",
+        "[]",
+        _changed(family="waltz"),
+        _changed(seed="one"),
+        _changed(seed=1.5),
+        _changed(camera=KeyError),
+        _changed(camera__zoom=2),
+        _changed(camera__width=0),
+        _changed(camera__fov_deg=float("nan")),
+        _changed(people=[]),
+        _changed(people__0__skin=[0.5, 0.5]),
+        _changed(people__1__name="person_0"),
+        _changed(version=2),
+    ],
+)
+def test_bad_files_are_refused(text):
+    with pytest.raises(InputError):
+        SceneSpec.from_json(text)
