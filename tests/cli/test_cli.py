@@ -118,7 +118,11 @@ def test_nobody_in_the_picture(tmp_path, photo, capsys):
 
 def coco(tmp_path, x):
     person = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 80, 150], "keypoints": [x, 20, 2] * 17, "num_keypoints": 17}
-    document = {"images": [{"id": 1, "file_name": "grey.png", "width": 300, "height": 200}], "annotations": [person], "categories": [{"id": 1, "name": "person"}]}
+    document = {
+        "images": [{"id": 1, "file_name": "grey.png", "width": 300, "height": 200}],
+        "annotations": [person],
+        "categories": [{"id": 1, "name": "person"}],
+    }
     path = tmp_path / "people.json"
     path.write_text(json.dumps(document))
     return path
@@ -183,6 +187,6 @@ def test_models_list_and_doctor_name_the_weights(capsys, monkeypatch, tmp_path):
 
 
 def test_exit_codes_are_documented():
-    text = (os.path.join(os.path.dirname(__file__), "..", "..", "docs", "cli.md"))
+    text = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "cli.md")
     table = open(text, encoding="utf-8").read()
     assert all(f"| {code} |" in table for code in cli.EXIT_CODES)

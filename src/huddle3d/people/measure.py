@@ -34,6 +34,6 @@ def measure_people(meshes: Sequence[PersonMesh], *, body: BodyModel, progress: P
     vertices, names = [m.vertices for m in meshes], [m.name for m in meshes]
     found = penetrations(vertices, [m.faces for m in meshes], names)
     progress(0.5, "contact")
-    contacts = contact_regions(vertices, [m.faces for m in meshes], names, body.regions, body.region_names)
+    contacts = contact_regions(vertices, body.faces, body.regions, body.region_names, names)
     progress(1.0)
     return Measurements(contacts, found)
