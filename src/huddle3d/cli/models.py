@@ -20,7 +20,7 @@ __all__ = ["build_app"]
 def build_app() -> SubcommandApp:
     """The ``models`` group."""
     app = SubcommandApp()
-    app.command(list_models, name="list")
+    app.command(name="list")(list_models)
     app.command(fetch)
     app.command(verify)
     app.command(card)

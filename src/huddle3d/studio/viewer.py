@@ -89,12 +89,14 @@ class Viewer:
 def _to_trimesh(mesh: MeshData) -> Any:
     import trimesh
     from PIL import Image
+    from trimesh.visual import TextureVisuals
+    from trimesh.visual.material import PBRMaterial
 
     if mesh.uv is None or mesh.faces_uv is None or mesh.texture is None:
         return trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colours, process=False)
     vertex, uv, faces = corner_split(mesh)
-    material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(mesh.texture), metallicFactor=0.0, roughnessFactor=0.9)
-    visual = trimesh.visual.TextureVisuals(uv=mesh.uv[uv], material=material)
+    material = PBRMaterial(baseColorTexture=Image.fromarray(mesh.texture), metallicFactor=0.0, roughnessFactor=0.9)
+    visual = TextureVisuals(uv=mesh.uv[uv], material=material)
     return trimesh.Trimesh(mesh.vertices[vertex], faces, visual=visual, process=False)
 
 
