@@ -17,6 +17,7 @@ from huddle3d.perception._face import body_regions, detect_faces, verified
 from huddle3d.perception._hands import find_hands
 from huddle3d.perception._judgement import face_of, has_face, has_hand_for_head, has_head_of, is_plausible, lies_on_others, quality, share_on
 from huddle3d.perception._pose import Pose, detect_poses, estimate_pose, refine_pose, roi_of_detection
+from huddle3d.perception._proportions import with_room_below
 from huddle3d.perception._roi import Picture, Roi, roi_of_window
 from huddle3d.perception._runner import Networks
 from huddle3d.perception._similarity import is_alike, is_same_person
@@ -74,7 +75,7 @@ def find_people(picture: Picture, networks: Networks, config: PerceiveConfig, pr
         poses += new
         progress((k + 2) / (config.repeats + 2), f"{len(poses)} people")
     poses = _without_ghosts(poses, faces, picture, networks)
-    poses = [_alone(picture, i, poses, networks, config) for i in range(len(poses))]
+    poses = [_alone(picture, i, poses, faces, networks, config) for i in range(len(poses))]
     poses = _without_ghosts(poses, faces, picture, networks)
     poses = [with_more_masks(picture, p, networks) for p in poses]
     return Found(poses, faces, _elsewhere(doubtful, poses, picture, config))
@@ -184,14 +185,18 @@ def _zoom_windows(regions: Sequence[Bool[np.ndarray, "height width"]]) -> list[R
     return windows
 
 
-def _alone(picture: Picture, index: int, poses: Sequence[Pose], networks: Networks, config: PerceiveConfig) -> Pose:
-    """A person looked at once more with all overlapping others painted over; kept if it is still that person and better seen."""
+def _alone(picture: Picture, index: int, poses: Sequence[Pose], faces: Sequence[Detection], networks: Networks, config: PerceiveConfig) -> Pose:
+    """A person looked at once more with all overlapping others painted over; kept if it is still that person and better seen.
+
+    Then, in the better picture of the two, with more room below if the body is too small for its face.
+    """
     pose = poses[index]
     blanked = _without_others(picture, pose, poses)
-    if blanked is picture:
-        return pose
-    rival = settle(blanked, estimate_pose(blanked, pose.roi, networks, pose.score), networks)
-    return rival if quality(rival) > quality(pose) and is_same_person(rival, pose, config.same_person_oks) else pose
+    if blanked is not picture:
+        rival = settle(blanked, estimate_pose(blanked, pose.roi, networks, pose.score), networks)
+        if quality(rival) > quality(pose) and is_same_person(rival, pose, config.same_person_oks):
+            return with_room_below(blanked, rival, faces, networks)
+    return with_room_below(picture, pose, faces, networks)
 
 
 def _without_others(picture: Picture, pose: Pose, poses: Sequence[Pose]) -> Picture:

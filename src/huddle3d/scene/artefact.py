@@ -84,7 +84,10 @@ class Artefact:
         path = stem.with_name(stem.name + ".safetensors")
         with atomic_file(path, overwrite=True) as tmp:
             try:
+                tmp.touch()
+                mode = tmp.stat().st_mode
                 save_file(data, str(tmp))
+                tmp.chmod(mode)  # safetensors makes files that only their owner may read
             except SafetensorError as e:  # how safetensors reports a full disk or a missing folder
                 raise InputError(f"{path}: cannot be written.", why=f"{e}.", next_step="Choose a folder that exists and is writable.") from e
         write_bytes(stem.with_name(stem.name + ".json"), text.encode(), overwrite=True)
