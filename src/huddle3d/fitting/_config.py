@@ -95,6 +95,19 @@ class FitConfig:
     polish_tolerance: float = 0.005
     """``tol`` of the last stage [m]: smaller, so that what touches may touch."""
 
+    weight_touch: float = 0.3
+    """Contact attraction where two people's pictures meet; 0 switches it off. Works in the last stage."""
+    touch_sigma: float = 0.02
+    """Gap [m] that costs 1."""
+    touch_cutoff: float = 0.06
+    """Geman-McClure scale [m]: gaps far beyond it are taken for real."""
+    touch_reach: float = 0.15
+    """Gaps above this [m] are never closed."""
+    touch_margin: int = 2
+    """How far apart the two pictures may be there, in pixels of a picture of ``order_size``."""
+    touch_points: int = 5
+    """Vertices that are pulled, of each part of the body that may touch."""
+
     # Depth order and silhouettes
     order_size: int = 96
     """Longer side [px] of the pictures in which the depth order is compared."""
@@ -114,8 +127,8 @@ class FitConfig:
     """Stage 1: everybody, landmarks and penetration."""
     steps_silhouette: int = 50
     """Stage 2: silhouettes."""
-    steps_polish: int = 30
-    """Stage 3: landmarks and penetration with low learning rates."""
+    steps_polish: int = 60
+    """Stage 3: landmarks, penetration and contact attraction with low learning rates."""
     learning_rate: float = 0.04
     """Adam's rate for rotations [rad]; other variables scale with it."""
     early_stop: float = 2e-4

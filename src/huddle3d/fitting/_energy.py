@@ -1,4 +1,4 @@
-"""The whole energy of the joint stages: landmark terms, penetration, depth order and silhouettes."""
+"""The whole energy of the joint stages: landmark terms, penetration, depth order, silhouettes and contact attraction."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from huddle3d.fitting._depth_order import OrderPairs
 from huddle3d.fitting._image_terms import SmallMasks, silhouette_term, silhouettes
 from huddle3d.fitting._landmark_terms import LandmarkTerms
 from huddle3d.fitting._state import Frame, Variables
+from huddle3d.fitting._touch_term import TouchPoints
 from huddle3d.fitting._world import FLIP
 from huddle3d.geometry import Camera, se3
 from huddle3d.render import EdgeTopology
@@ -37,6 +38,7 @@ class JointEnergy:
         silhouette_masks: masks for the silhouettes; None leaves the silhouettes out.
         topology: edges of the body's faces, for the silhouettes.
         tolerance: of L_pen [m].
+        attract: whether people who nearly touch are drawn together.
     """
 
     def __init__(
@@ -47,13 +49,17 @@ class JointEnergy:
         silhouette_masks: SmallMasks | None,
         topology: EdgeTopology,
         tolerance: float,
+        *,
+        attract: bool = False,
     ) -> None:
         self.landmarks, self.photo_size, self.order_masks, self.silhouette_masks, self.topology = (
             landmarks, photo_size, order_masks, silhouette_masks, topology,
         )  # fmt: skip
         self.body, self.frame, self.config = landmarks.body, landmarks.frame, landmarks.config
         self.penetration = PersonPenetration(self.body.proxy_faces, self.config, tolerance)
+        self._attract = attract and self.config.weight_touch > 0
         self._pairs: OrderPairs | None = None
+        self._touch: TouchPoints | None = None
 
     def __call__(self, variables: Variables, step: int) -> Float[Tensor, ""]:
         """Sum over all people and pairs."""
@@ -64,6 +70,8 @@ class JointEnergy:
             total = total + self.penetration(proxies)
             if c.weight_order > 0:
                 total = total + c.weight_order * self._order(variables, proxies, step).energy(proxies)
+            if self._attract:
+                total = total + c.weight_touch * self._touching(variables, proxies, step).energy(proxies, c)
         if self.silhouette_masks is not None:
             vertices = variables.vertices(self.body, self.frame)
             camera = view_camera(self.frame, self.silhouette_masks, self.photo_size, self._focal(variables))
@@ -76,6 +84,12 @@ class JointEnergy:
             camera = view_camera(self.frame, self.order_masks, self.photo_size, self._focal(variables))
             self._pairs = OrderPairs.freeze(proxies, self.body.proxy_faces, camera, self.order_masks.share)
         return self._pairs
+
+    def _touching(self, variables: Variables, proxies: Float[Tensor, "K P 3"], step: int) -> TouchPoints:
+        if self._touch is None or step % self.config.order_every == 0:
+            camera = view_camera(self.frame, self.order_masks, self.photo_size, self._focal(variables))
+            self._touch = TouchPoints.freeze(proxies, self.body, camera, self.order_masks, self.config)
+        return self._touch
 
     def _focal(self, variables: Variables) -> float:
         return self.frame.focal_px * float(variables.log_focal.detach().exp())

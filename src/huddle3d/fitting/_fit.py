@@ -34,7 +34,8 @@ def fit(photo: Photo, people: People2D, config: FitConfig | None = None, *, body
     """Fit one body to each person of a photo, all in one upright world with the camera.
 
     Stages: (0) each person alone from keypoints and 3D landmarks, in several facings; (1) everybody and the camera on landmarks, with
-    penetration and depth order from the first iteration; (2) with silhouettes; (3) landmarks and penetration again, at low rates.
+    penetration and depth order from the first iteration; (2) with silhouettes; (3) landmarks and penetration again, at low rates, with
+    contact attraction.
 
     World: y up, floor at y = 0, metres; the people stand around the origin and the camera looks along -z from their +z side. Gravity comes
     from the people (who stands, stands upright, on one floor) with a prior on a level camera; if nobody's stance says anything, the camera
@@ -116,9 +117,9 @@ def _joint_stages(task: _Task, start: Variables, progress: Progress) -> Outcome:
     size = (task.photo.width, task.photo.height)
     topology = EdgeTopology.from_faces(task.body.faces)
 
-    def energy(variables: Variables, tolerance: float, *, with_masks: bool = False) -> JointEnergy:
+    def energy(variables: Variables, tolerance: float, *, with_masks: bool = False, attract: bool = False) -> JointEnergy:
         terms = LandmarkTerms.build(task.body, task.frame, task.observed, variables, c, with_world=True)
-        return JointEnergy(terms, size, order, detail if with_masks else None, topology, tolerance)
+        return JointEnergy(terms, size, order, detail if with_masks else None, topology, tolerance, attract=attract)
 
     variables = start.rebased()
     joint = minimise(
@@ -131,7 +132,8 @@ def _joint_stages(task: _Task, start: Variables, progress: Progress) -> Outcome:
         variables = minimise(variables, stage, free, c.steps_silhouette, c, rate=0.4, progress=progress_mask, note="silhouettes").variables.rebased()
     progress_last = _part(progress, 0.9, 1.0)
     no_shape = tuple(name for name in free if name != "shape")
-    last = minimise(variables, energy(variables, c.polish_tolerance), no_shape, c.steps_polish, c, rate=0.2, progress=progress_last, note="polish")
+    stage = energy(variables, c.polish_tolerance, attract=True)
+    last = minimise(variables, stage, no_shape, c.steps_polish, c, rate=0.2, progress=progress_last, note="polish")
     return Outcome(last.variables, (*joint.losses, *last.losses), joint.converged or last.converged)
 
 

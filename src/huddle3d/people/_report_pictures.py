@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -93,9 +92,12 @@ def _heat(distance: Float[Tensor, "V"], radius: float) -> Float[Tensor, "V 3"]:
     return torch.where((distance < 0)[:, None], torch.tensor([0.45, 0.1, 0.75]), colour)
 
 
-def contact_heat(people: Sequence[PersonMesh], *, size: int = 320, radius: float = 0.05) -> list[np.ndarray]:
-    """Two views of each person alone: distance to the nearest other person (yellow 5 cm … red touching, violet inside)."""
-    pictures: list[np.ndarray] = []
+def contact_heat(people: Sequence[PersonMesh], *, size: int = 320, radius: float = 0.05) -> list[tuple[str, np.ndarray]]:
+    """Caption and picture of each person alone from the front and the back: distance to the nearest other person.
+
+    Yellow 5 cm … red touching, violet inside.
+    """
+    pictures: list[tuple[str, np.ndarray]] = []
     for k, person in enumerate(people):
         others = [(p.vertices, p.faces) for j, p in enumerate(people) if j != k]
         if not others:
@@ -103,7 +105,8 @@ def contact_heat(people: Sequence[PersonMesh], *, size: int = 320, radius: float
         vertices, faces, _ = merge_meshes(others)
         distance = MeshQuery(vertices, faces).signed_distance(person.vertices, max_distance=radius)
         cameras = orbit_cameras(person.vertices, (0.0, 180.0), size, size)
-        pictures += [to_uint8(image) for image in clay(person.vertices, person.faces, cameras, colours=_heat(distance, radius))]
+        views = clay(person.vertices, person.faces, cameras, colours=_heat(distance, radius))
+        pictures += [(f"{person.name}, {side}", to_uint8(image)) for side, image in zip(("front", "back"), views, strict=True)]
     return pictures
 
 
@@ -125,5 +128,5 @@ def canonical_sheet(views: ViewSet, completed: CompletedViews, *, size: int = 19
 
 def comparison(result: Reconstruction, *, width: int = 640) -> tuple[np.ndarray, np.ndarray]:
     """The photo and the textured result from the same camera."""
-    photo = replace(result.photo)
+    photo = result.photo
     return fit_width(to_uint8(photo.image), width), result_on_photo(photo, result.bodies.camera, result.meshes, width=width)

@@ -26,11 +26,25 @@ def _people_table(scene: Scene) -> str:
     return table(("person", "confidence", "reprojection [px]", "of box height [%]", "touches", "deepest penetration [mm]"), rows)
 
 
+def _missing(result: Reconstruction) -> str:
+    """Why somebody may not be among the people, where networks looked for them."""
+    if result.people2d.source != "blazepose":
+        return ""
+    return (
+        "<p>Whoever is missing was not found: the search needs a head and shoulders that show, and a fair size in the picture. It overlooks people "
+        "whose head is outside the picture or behind somebody, blurred or tiny people in the background, and it may take two who cover each other for "
+        "one. Give such people as COCO JSON (<code>--coco</code>).</p>"
+    )
+
+
 def _contact_table(scene: Scene) -> str:
+    if len(scene.people) < 2:
+        return "<p>One person: nobody to touch.</p>"
+    legend = "<p>Distance to the nearest other person: grey over 5 cm, yellow to red towards contact, violet inside.</p>"
     if not scene.contacts:
-        return "<p>No two people touch.</p>"
+        return f"<p>No two of the reconstructed people touch (skin within 2 cm).</p>{legend}"
     rows = [(c.a, c.region_a, c.b, c.region_b, c.vertices, c.distance_mm) for c in sorted(scene.contacts, key=lambda c: c.distance_mm)]
-    return table(("person", "region", "touches", "region", "vertices", "distance [mm]"), rows[:60])
+    return table(("person", "region", "touches", "region", "vertices", "distance [mm]"), rows[:60]) + legend
 
 
 def _penetration_table(scene: Scene) -> str:
@@ -75,11 +89,9 @@ def report_page(result: Reconstruction, scene: Scene, settings: dict[str, Any]) 
                 Figure(fit_width(overlay_people(result.photo, result.people2d), 640), "people, keypoints (pale = unsure) and masks"),
                 Figure(bodies_on_photo(result.photo, result.bodies, result.views.faces), "fitted bodies and their joints"),
             ],
-            f"<p>Perception: {result.people2d.source}. Body model: {result.bodies.model}. Focal length: {scene.focal_source}.</p>",
+            f"<p>Perception: {result.people2d.source}. Body model: {result.bodies.model}. Focal length: {scene.focal_source}.</p>{_missing(result)}",
         ),
-        Section(
-            "Contact", [Figure(p, "contact: yellow 5 cm, red touching, violet inside") for p in contact_heat(scene.people)], _contact_table(scene)
-        ),
+        Section("Contact", [Figure(image, caption) for caption, image in contact_heat(scene.people)], _contact_table(scene)),
         Section("Penetration", body=_penetration_table(scene)),
         Section(
             "Canonical views",
@@ -94,5 +106,5 @@ def report_page(result: Reconstruction, scene: Scene, settings: dict[str, Any]) 
         Section("Cost", body=_cost_table(result)),
         Section("How this was made", folded=[("configuration, versions, device", json.dumps(settings, indent=1, sort_keys=True))]),
     ]
-    lead = f"{len(scene.people)} people reconstructed from one picture. Hidden surfaces are guesses; do not read identity or intent into them."
+    lead = f"{len(scene.people)} {'person' if len(scene.people) == 1 else 'people'} reconstructed from one picture. Hidden surfaces are guesses; do not read identity or intent into them."
     return page(f"huddle3d: {scene.photo_name}", lead, sections)
