@@ -29,6 +29,28 @@ BONES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 """Bones whose directions the 3D landmarks give: from the mean of some landmarks to the mean of others."""
 
 
+_NOISE = {
+    "shoulder": 0.6,
+    "hip": 0.7,
+    "nose": 0.7,
+    "ear": 0.7,
+    "elbow": 0.9,
+    "wrist": 1.6,
+    "knee": 0.6,
+    "ankle": 0.6,
+    "toe": 1.5,
+    "index1": 1.5,
+    "pinky1": 1.7,
+}
+"""Noise of the directions of 3D landmarks by the bone's far end, relative to ``direction_sigma_deg``: torso and legs are told to 6-12 degrees, a
+forearm to 20 and hardly at all along the line of sight (measured on rendered pictures with known bodies)."""
+
+
+def bone_noise() -> Float[Tensor, "bones"]:
+    """Relative noise of each of :data:`BONES`."""
+    return torch.tensor([_NOISE[end[0].rpartition("_")[2]] for _, end in BONES])
+
+
 def bone_matrix(dtype: torch.dtype = torch.float32) -> Float[Tensor, "bones L"]:
     """``bone_matrix() @ landmarks`` are the bone vectors of :data:`BONES`."""
     out = torch.zeros(len(BONES), NUM_LANDMARKS, dtype=dtype)
@@ -55,7 +77,7 @@ class Observations:
     bones: Float[Tensor, "B bones 3"]
     """Unit bone directions in view axes (x right, y up, z towards the camera); zero where unknown."""
     bone_weight: Float[Tensor, "B bones"]
-    """Confidence of each bone direction."""
+    """Squared confidence of each bone direction over its relative noise."""
     points3d: Float[Tensor, "B L 3"]
     """Hip-centred 3D landmarks in view axes [m]."""
     points3d_weight: Float[Tensor, "B L"]
@@ -140,7 +162,7 @@ def observe(photo: Photo, people: People2D, focal_px: float, config: FitConfig, 
     D = bone_matrix()
     involved = (D != 0).float()
     bones = torch.nn.functional.normalize(D @ points3d, dim=-1)
-    bone_weight = torch.where(involved[None] > 0, conf3d[:, None, :], 1.0).amin(-1).square()
+    bone_weight = (torch.where(involved[None] > 0, conf3d[:, None, :], 1.0).amin(-1) / bone_noise()).square()
     return Observations(
         uv,
         weight,
