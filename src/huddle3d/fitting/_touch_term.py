@@ -55,7 +55,7 @@ class TouchPoints:
         """Find them.
 
         For each ordered pair, the parts that may touch are each hand of the first person and the body region that is nearest to the
-        second one; of each, the ``touch_points`` nearest vertices are pulled.
+        second one; of each, the ``touch_points`` nearest vertices are pulled until the first of them is as near as L_pen lets it be.
         """
         vertices, regions = vertices_view.detach(), body.proxy_regions
         pairs = PenetrationPairs.freeze(vertices, body.proxy_faces, config.touch_reach)
@@ -73,7 +73,8 @@ class TouchPoints:
                 for region in {int(nearest), *hands.tolist()}:
                     rows = (mine & (regions[point] == region)).nonzero()[:, 0]
                     rows = rows[gap[rows].argsort()[: config.touch_points]]
-                    weight[rows] = 1 / max(len(rows), 1)
+                    if len(rows) and float(gap[rows[0]]) > config.polish_tolerance:
+                        weight[rows] = 1 / len(rows)
         return TouchPoints(pairs, weight)
 
     def energy(self, vertices_view: Float[Tensor, "K P 3"], config: FitConfig) -> Float[Tensor, ""]:
