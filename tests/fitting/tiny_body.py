@@ -127,6 +127,14 @@ class TinyBody:
     def proxy_faces(self):
         return self.faces
 
+    @property
+    def region_names(self):
+        return self.joint_names
+
+    @property
+    def proxy_regions(self):
+        return _boxes()[1]
+
     def proxy_vertices(self, vertices):
         return vertices
 
