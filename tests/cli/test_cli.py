@@ -3,6 +3,8 @@
 import json
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -190,3 +192,13 @@ def test_exit_codes_are_documented():
     text = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "cli.md")
     table = open(text, encoding="utf-8").read()
     assert all(f"| {code} |" in table for code in cli.EXIT_CODES)
+
+
+def test_the_command_line_decides_about_threads_before_torch_is_there():
+    code = "import huddle3d.cli, sys; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_python_dash_m():
+    done = subprocess.run([sys.executable, "-m", "huddle3d", "--help"], capture_output=True, text=True, check=True)
+    assert "demo" in done.stdout and "people" in done.stdout

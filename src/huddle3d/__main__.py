@@ -1,0 +1,7 @@
+"""``python -m huddle3d``."""
+
+import sys
+
+from huddle3d.cli import main
+
+sys.exit(main())
