@@ -33,7 +33,7 @@ def errors(person: CocoPerson, joints: np.ndarray) -> tuple[float, float, float]
     truth = person.keypoints[:17]
     distance = np.linalg.norm(joints[:, :2] - truth[:, :2], axis=1)
     height = float(person.box[3] - person.box[1])
-    annotated, visible = truth[:, 2] > 0, truth[:, 2] > 1
+    annotated, visible = truth[:, 2] > 0, truth[:, 2] > 0.75
     shoulders, hips = truth[[5, 6], :2].mean(0), truth[[11, 12], :2].mean(0)
     torso = np.linalg.norm(shoulders - hips) if (truth[list(TORSO), 2] > 0).all() else 0.3 * height
     return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import socket
 import urllib.error
 import urllib.request
@@ -42,7 +44,8 @@ class Viewer:
             raise InputError("The viewer needs viser.", why="It is not installed.", next_step="pip install 'huddle3d[viewer]'") from e
         meshes = read_glb(path)
         self.gate = Gate()
-        with self.gate.installed():
+        # viser announces an address without the token, even when told not to be verbose
+        with self.gate.installed(), contextlib.redirect_stdout(io.StringIO()):
             self.server = viser.ViserServer(host="127.0.0.1", port=port or _free_port(), label=f"huddle3d · {path.name}", verbose=False)
         self.port = self.server.get_port()
         self._prove_gate()
@@ -81,7 +84,7 @@ class Viewer:
             box = self.server.gui.add_checkbox(mesh.name, initial_value=True)
             box.on_update(lambda event, handle=handle, box=box: setattr(handle, "visible", box.value))
 
-        self.server.initial_camera.position = tuple(centre + np.array([0.3, 0.15, 1.6]) * size)
+        self.server.initial_camera.position = tuple(centre + np.array([0.25, 0.12, 1.25]) * size)
         self.server.initial_camera.look_at = tuple(centre)
         self.server.initial_camera.up = (0.0, 1.0, 0.0)
 
