@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/huddle3d demo --output out/demo
+	$(BIN)/huddle3d demo --output out/demo --overwrite
 
 test: setup
 	$(BIN)/python -m pytest

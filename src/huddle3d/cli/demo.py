@@ -13,7 +13,7 @@ from huddle3d.errors import StageError
 from huddle3d.evaluation import evaluate_sample, results_json
 from huddle3d.io import write_bytes
 from huddle3d.people import PeopleConfig
-from huddle3d.synthesis import DEMO_SEED, Family, build_scene, render_scene, sample_spec, write_sample
+from huddle3d.synthesis import DEMO_FAMILY, DEMO_SEED, Family, build_scene, render_scene, sample_spec, write_sample
 
 __all__ = ["demo"]
 
@@ -41,7 +41,7 @@ def demo(
     choice = choose_device(device)
     print_line(f"device: {choice.device} ({choice.reason})", log_format)
     body = load_body(device=str(choice.device))
-    spec = sample_spec(DEMO_SEED if seed is None else seed, family=family)
+    spec = sample_spec(DEMO_SEED if seed is None else seed, family=DEMO_FAMILY if seed is None and family is None else family)
     print_line(f"making the picture: {spec.family}, seed {spec.seed}", log_format)
     sample = render_scene(build_scene(spec, body=body))
     with StageProgress("demo", log_format) as listener:

@@ -2,7 +2,7 @@
 
 from huddle3d.synthesis.build import SyntheticScene, build_scene, place_camera
 from huddle3d.synthesis.photograph import SyntheticSample, render_scene
-from huddle3d.synthesis.sampling import DEMO_SEED, sample_spec
+from huddle3d.synthesis.sampling import DEMO_FAMILY, DEMO_SEED, sample_spec
 from huddle3d.synthesis.solve import SolveConfig, solve_interaction
 from huddle3d.synthesis.spec import (
     FAMILIES,
@@ -21,6 +21,7 @@ from huddle3d.synthesis.spec import (
 from huddle3d.synthesis.writing import write_sample
 
 __all__ = [
+    "DEMO_FAMILY",
     "DEMO_SEED",
     "FAMILIES",
     "RGB",

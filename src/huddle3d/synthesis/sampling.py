@@ -23,9 +23,10 @@ from huddle3d.synthesis.spec import (
     SceneSpec,
 )
 
-__all__ = ["DEMO_SEED", "sample_spec"]
+__all__ = ["DEMO_FAMILY", "DEMO_SEED", "sample_spec"]
 
-DEMO_SEED = 241
+DEMO_SEED = 1001
+DEMO_FAMILY: Family = "handshake"
 """Scene of the demo: two dressed people, well lit."""
 
 T = TypeVar("T")
