@@ -143,7 +143,7 @@ def test_ctrl_c_is_no_traceback(monkeypatch, photo, tmp_path, capsys):
 
     monkeypatch.setattr("huddle3d.cli.people.run_photo", stop)
     assert people(tmp_path, photo) == 130
-    assert "resumes" in capsys.readouterr().err
+    assert "resume" in capsys.readouterr().err
 
 
 def test_a_defect_is_no_traceback_unless_asked(monkeypatch, photo, tmp_path, capsys):
@@ -202,3 +202,12 @@ def test_the_command_line_decides_about_threads_before_torch_is_there():
 def test_python_dash_m():
     done = subprocess.run([sys.executable, "-m", "huddle3d", "--help"], capture_output=True, text=True, check=True)
     assert "demo" in done.stdout and "people" in done.stdout
+
+
+def test_missing_annotations_and_odd_view_options(tmp_path, capsys):
+    photo = tmp_path / "grey.png"
+    Image.new("RGB", (300, 200), (120, 120, 120)).save(photo)
+    assert main(["people", str(photo), "--output", str(tmp_path / "out"), "--coco", str(tmp_path / "no.json")]) == 2
+    assert "no.json" in capsys.readouterr().err
+    for options in (["--port", "99999"], ["--seconds", "nan"], ["--seconds", "-1"]):
+        assert main(["view", str(tmp_path), *options]) == 2

@@ -141,6 +141,31 @@ def test_another_run_is_not_overwritten_unasked(scene, finished):
     assert outputs(finished[0]) == before
 
 
+def test_a_refused_input_destroys_nothing(scene, finished, tmp_path):
+    import shutil
+
+    folder = tmp_path / "kept"
+    shutil.copytree(finished[0], folder)
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    for coco in (broken, tmp_path / "missing.json", tmp_path):
+        with pytest.raises(InputError):
+            run_photo(scene.photo, folder, SMALL, given=Given(coco=coco), body=scene.body, overwrite=True)
+    assert outputs(folder) == outputs(finished[0])
+    assert (folder / "stages" / "carve.json").exists()
+
+
+def test_a_run_that_failed_at_once_leaves_the_folder_free(scene, tmp_path):
+    folder, broken = tmp_path / "first", tmp_path / "broken.json"
+    broken.write_text("{")
+    with pytest.raises(InputError):
+        run_photo(scene.photo, folder, SMALL, given=Given(coco=broken), body=scene.body)
+    assert not (folder / "run.json").exists()
+    with pytest.raises(KeyboardInterrupt):  # another run may begin there without --overwrite
+        run(scene, folder, Stop("carve"))
+    assert (folder / "run.json").exists()
+
+
 def test_foreign_files_are_not_touched(scene, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):

@@ -100,3 +100,23 @@ def test_wholebody_rows() -> None:
     table = table_of_coco(points)
     assert (table[:23] == points[:23]).all() and (table[LEFT_HAND] == points[91:112]).all() and (table[RIGHT_HAND] == points[112:]).all()
     assert (table[FACE][-1] == points[23 + 8]).all(), "the chin is point 8 of the jaw line"
+
+
+def test_key_points_that_show_nobody_are_refused(tmp_path: Path) -> None:
+    for points, words in (([[5000.0, 20, 2]] * 17, "no key point lies in the picture"), ([[60.0, 60, 2]] * 17, "all key points lie in one place")):
+        wrong = {"image_id": 1, "category_id": 1, "keypoints": np.array(points).reshape(-1).tolist()}
+        with pytest.raises(InputError, match=words):
+            perceive(photo(), coco=write(tmp_path / "p.json", wrong))
+
+
+def test_annotations_of_another_picture_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.json", person(300))
+    assert not any("were used for" in w for w in perceive(photo(), coco=path).warnings)
+    path.write_text(path.read_text().replace("pair.jpg", "other.jpg"))
+    assert any("'other.jpg' were used for 'pair'" in w for w in perceive(photo(), coco=path).warnings)
+
+
+@pytest.mark.parametrize("setting", [{"max_people": 0}, {"tile_levels": (0,)}, {"tile_levels": ()}, {"max_side": 0}, {"threads": -1}])
+def test_settings_out_of_range_are_typed_errors(setting: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="out of range"):
+        PerceiveConfig(**setting)  # type: ignore[arg-type]

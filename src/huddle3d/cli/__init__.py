@@ -27,27 +27,21 @@ EXIT_CODES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of ``huddle3d``; returns the exit code.
-
-    Idle threads of torch's OpenMP sleep instead of spinning, unless ``OMP_WAIT_POLICY`` says otherwise. Beside another busy process, spinning
-    makes the fit ten times slower; alone it gains nothing. It has to be said before torch is imported.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from huddle3d.cli.app import build_app
-    from huddle3d.cli.console import print_error
-
+    """Entry point of ``huddle3d``; returns the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     log_format = "json" if "json" in _option(argv, "--log-format") else "text"
     debug = os.environ.get("HUDDLE3D_DEBUG", "") not in ("", "0")
     try:
+        from huddle3d.cli.app import build_app
+
         return int(build_app().cli(prog="huddle3d", description=_DESCRIPTION, args=argv) or 0)
     except HuddleError as error:
         if debug:
             traceback.print_exc()
-        print_error(error, log_format)
+        _tell(error, log_format)
         return error.exit_code
     except KeyboardInterrupt:
-        print_error(HuddleError("Stopped.", next_step="Run the same command again: it resumes where it was."), log_format)
+        _tell(HuddleError("Stopped.", next_step="people, eval and demo resume when the same command is given again."), log_format)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -55,10 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        print_error(
-            HuddleError(f"{type(error).__name__}: {error}", why="This is a defect.", next_step="Set HUDDLE3D_DEBUG=1 and report it."), log_format
-        )
+        _tell(HuddleError(f"{type(error).__name__}: {error}", why="This is a defect.", next_step="Set HUDDLE3D_DEBUG=1 and report it."), log_format)
         return 1
+
+
+def _tell(error: HuddleError, log_format: str) -> None:
+    from huddle3d.cli.console import print_error
+
+    print_error(error, "json" if log_format == "json" else "text")
 
 
 def _option(argv: Sequence[str] | None, name: str) -> str:

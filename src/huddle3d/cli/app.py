@@ -15,8 +15,8 @@ def build_app() -> SubcommandApp:
     app.command(demo.demo)
     app.command(people.people)
     app.command(synth.synth)
-    app.command(evaluate.build_app(), name="eval")
+    app.command(evaluate.build_app(), name="eval", help="Metrics tables on seeded synthetic scenes.")
     app.command(view.view)
-    app.command(models.build_app(), name="models")
+    app.command(models.build_app(), name="models", help="Weights: licences, hashes, fetching, model cards.")
     app.command(doctor.doctor)
     return app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from huddle3d.bodies import load_body
@@ -11,7 +10,7 @@ from huddle3d.cli.tables import print_results
 from huddle3d.compute import choose_device
 from huddle3d.errors import StageError
 from huddle3d.evaluation import evaluate_sample, results_json
-from huddle3d.io import write_bytes
+from huddle3d.io import prepare_output_dir, write_bytes
 from huddle3d.people import PeopleConfig
 from huddle3d.synthesis import DEMO_FAMILY, DEMO_SEED, Family, build_scene, render_scene, sample_spec, write_sample
 
@@ -38,6 +37,7 @@ def demo(
         log_format: Messages and progress as text or as JSON lines (stderr).
         config: Every setting of every stage.
     """
+    prepare_output_dir(output, overwrite, marker="run.json")
     choice = choose_device(device)
     print_line(f"device: {choice.device} ({choice.reason})", log_format)
     body = load_body(device=str(choice.device))
@@ -46,7 +46,7 @@ def demo(
     sample = render_scene(build_scene(spec, body=body))
     with StageProgress("demo", log_format) as listener:
         result, _ = evaluate_sample(
-            sample, "predicted", output, body=body, config=replace(config, seed=0), device=choice.device, overwrite=overwrite, listener=listener
+            sample, "predicted", output, body=body, config=config, device=choice.device, overwrite=overwrite, listener=listener
         )
     if result.metrics is None:
         raise StageError("demo", str(output), result.failure, next_step="This is a defect: report it with the seed.")

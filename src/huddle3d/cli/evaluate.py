@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -55,7 +54,9 @@ def people(
         config: Every setting of every stage.
     """
     if scenes < 1:
-        raise InputError("--scenes must be at least 1.")
+        raise InputError("--scenes must be at least 1.", next_step="For example --scenes 10.")
+    if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
+        raise InputError(f"--json {json} cannot be written.", next_step="Name a file in a folder that exists.")
     choice = choose_device(device)
     print_line(f"device: {choice.device} ({choice.reason})", log_format)
     body = load_body(device=str(choice.device))
@@ -67,7 +68,7 @@ def people(
             name = f"{spec.family}_{spec.seed}_{protocol}"
             with StageProgress(name, log_format) as listener:
                 result, _ = evaluate_sample(
-                    sample, protocol, output / name, body=body, config=replace(config), device=choice.device, overwrite=overwrite, listener=listener
+                    sample, protocol, output / name, body=body, config=config, device=choice.device, overwrite=overwrite, listener=listener
                 )
             results.append(result)
             print_line(f"{name}: {result.failure or 'measured'}", log_format)

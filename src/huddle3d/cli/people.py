@@ -21,13 +21,13 @@ __all__ = ["people"]
 
 
 def people(
-    photos: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    photos: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO [PHOTO ...]")],
     output: Path = Path("out"),
     coco: Path | None = None,
     focal_px: float | None = None,
     max_side: int = 1280,
     device: str = "auto",
-    seed: int = 0,
+    seed: int | None = None,
     overwrite: bool = False,
     log_format: LogFormat = "text",
     config: PeopleConfig = PeopleConfig(),  # noqa: B008 - frozen; tyro shows its fields as options
@@ -41,9 +41,9 @@ def people(
         output: Folder that gets one folder per photo.
         coco: Your own keypoints and masks (COCO JSON) instead of the networks.
         focal_px: Focal length [px of the original photo]; default EXIF, else a usual field of view.
-        max_side: Work on at most this many pixels along the longer side.
+        max_side: Work on at most this many pixels along the longer side (everything; --config.perceive.max-side is for the networks alone).
         device: auto, cpu, cuda or cuda:N.
-        seed: Seed of everything random.
+        seed: Seed of everything random; the same as --config.seed.
         overwrite: Replace another run's outputs in the same folder.
         log_format: Messages and progress as text or as JSON lines (stderr).
         config: Every setting of every stage.
@@ -65,7 +65,7 @@ def people(
                 result = run_photo(
                     photo,
                     directory,
-                    replace(config, seed=seed),
+                    config if seed is None else replace(config, seed=seed),
                     given=Given(coco=coco),
                     body=body,
                     device=choice.device,
@@ -81,6 +81,12 @@ def people(
                 raise
             print_error(error, log_format)
             first_failure = first_failure or error.exit_code
+        except Exception as error:
+            if len(photos) == 1:
+                raise
+            text = f"{photo_path}: {type(error).__name__}: {error}"
+            print_error(HuddleError(text, why="This is a defect.", next_step="Set HUDDLE3D_DEBUG=1 and report it."), log_format)
+            first_failure = first_failure or 1
     return first_failure
 
 

@@ -34,7 +34,9 @@ def synth(
         log_format: Messages as text or as JSON lines (stderr).
     """
     if count < 1 or people < 1:
-        raise InputError("--count and --people must be at least 1.")
+        raise InputError("--count and --people must be at least 1.", next_step="For example --count 10 --people 2.")
+    if seed < 0:
+        raise InputError(f"--seed {seed} is negative.", next_step="Use 0 or more.")
     prepare_output_dir(output, overwrite)
     body = load_body()
     for k in range(count):

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from huddle3d.cli.console import print_line
+from huddle3d.errors import InputError
 
 __all__ = ["view"]
 
@@ -21,6 +22,10 @@ def view(path: Annotated[Path, tyro.conf.Positional], port: int = 8080, seconds:
         port: Port to listen on; the next free one is taken if it is in use, 0 lets the system choose.
         seconds: Stop after this time [s]; 0 = serve until Ctrl-C.
     """
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port {port} is not a port.", next_step="Use a number from 1024 to 65535, or 0 for any free one.")
+    if not 0 <= seconds < float("inf"):
+        raise InputError(f"--seconds {seconds} is not a time.", next_step="Use 0 to serve until Ctrl-C.")
     from huddle3d.studio import Viewer, find_scene
 
     viewer = Viewer(find_scene(path), port)

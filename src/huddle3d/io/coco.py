@@ -94,7 +94,11 @@ class CocoFile:
         image = found[0]
         if not image.people:
             raise InputError(f"{where}: no people are annotated in '{display_name(image.file_name)}'.", next_step="Add annotations of category 1.")
-        return image.resized(width, height)
+        image = image.resized(width, height)
+        if wanted not in (safe_name(_base(image.file_name)), safe_name(Path(_base(image.file_name)).stem)):
+            note = f"The annotations of '{display_name(image.file_name)}' were used for '{display_name(name)}': the file names no other picture."
+            image = replace(image, notes=(*image.notes, note))
+        return image
 
 
 def read_coco(path: str | os.PathLike[str]) -> CocoFile:

@@ -124,7 +124,12 @@ class _Run:
         except HuddleError:
             raise
         except (RuntimeError, ValueError, IndexError, ArithmeticError) as e:
-            raise StageError(name, self.item, f"{type(e).__name__}: {e}", next_step="This is a defect: report it with the photo and --debug.") from e
+            raise StageError(
+                name,
+                self.item,
+                f"{type(e).__name__}: {e}",
+                next_step="This is a defect: report it with the photo and the traceback that HUDDLE3D_DEBUG=1 shows.",
+            ) from e
         return value, StageRecord(name, cost.seconds, cost.peak_mb)
 
 
@@ -141,7 +146,7 @@ def reconstruct(
     store: RunStore | None = None,
     listener: Listener | None = None,
 ) -> Reconstruction:
-    """Reconstruct the people of one photo (HUG3D's flow; design note: ``people/design.md``).
+    """Reconstruct the people of one photo (HUG3D's flow; see ``docs/design.md``).
 
     Args:
         photo: the picture.

@@ -40,8 +40,16 @@ class Given:
     def digest(self) -> str:
         """sha256 of all that is given."""
         parts = [self.people.digest() if self.people else "", self.bodies.digest() if self.bodies else ""]
-        coco = self.coco.read_bytes() if self.coco else b""
+        coco = _read(self.coco) if self.coco else b""
         return hashlib.sha256("|".join(parts).encode() + coco).hexdigest()
+
+
+def _read(coco: Path) -> bytes:
+    try:
+        return coco.read_bytes()
+    except OSError as e:
+        why = e.strerror or str(e)
+        raise InputError(f"{coco}: the annotations cannot be read.", why=f"{why}.", next_step="Give a COCO JSON file to --coco.") from e
 
 
 def run_photo(
@@ -73,7 +81,8 @@ def run_photo(
     }
     prepare_output_dir(directory, overwrite, marker=_MARKER)
     with _locked(directory):
-        _claim(directory, identity, overwrite)
+        ours = _is_ours(directory, identity, overwrite)
+        store = RunStore(directory, before_first_save=None if ours else lambda: _claim(directory, identity))
         result = reconstruct(
             photo,
             config,
@@ -82,31 +91,41 @@ def run_photo(
             people=given.people,
             bodies=given.bodies,
             device=device,
-            store=RunStore(directory),
+            store=store,
             listener=listener,
         )
         write_outputs(result, directory, config, device=f"{device} ({device_reason})" if device_reason else str(device))
     return result
 
 
-def _claim(directory: Path, identity: dict[str, object], overwrite: bool) -> None:
+def _text(identity: dict[str, object]) -> str:
+    return json.dumps(identity, indent=1, sort_keys=True) + "\n"
+
+
+def _is_ours(directory: Path, identity: dict[str, object], overwrite: bool) -> bool:
+    """Whether the folder holds a run of this identity; another run is refused without ``overwrite``."""
     marker = directory / _MARKER
-    text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
-    if marker.is_file():
-        if marker.read_text(encoding="utf-8", errors="replace") == text:
-            return
-        if not overwrite:
-            raise InputError(
-                f"{directory}: holds a run of another photo, configuration or version.",
-                next_step="Choose another --output, or pass --overwrite to replace it.",
-            )
+    if not marker.is_file():
+        return False
+    if marker.read_text(encoding="utf-8", errors="replace") == _text(identity):
+        return True
+    if not overwrite:
+        raise InputError(
+            f"{directory}: holds a run of another photo, configuration or version.",
+            next_step="Choose another --output, or pass --overwrite to replace it.",
+        )
+    return False
+
+
+def _claim(directory: Path, identity: dict[str, object]) -> None:
+    """Make the folder this run's: what another run left goes. Called when the first stage succeeded, so that a refused input destroys nothing."""
     for name in ("stages", *OUTPUTS):
         path = directory / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    write_bytes(marker, text.encode(), overwrite=True)
+    write_bytes(directory / _MARKER, _text(identity).encode(), overwrite=True)
 
 
 @contextlib.contextmanager

@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from huddle3d import __version__
 from huddle3d.errors import InputError
+from huddle3d.io import write_bytes
 from huddle3d.scene import Artefact, Provenance
 
 __all__ = ["RunStore", "StageRecord", "config_digest", "plain"]
@@ -51,16 +52,25 @@ def config_digest(config: Any) -> str:
 
 
 class RunStore:
-    """Stage artefacts of one photo under ``root/stages``."""
+    """Stage artefacts of one photo under ``root/stages``.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the run's folder.
+        before_first_save: called once before the first artefact is kept, and nothing is loaded until then: for a folder that still belongs to
+            another run, or to nobody.
+    """
+
+    def __init__(self, root: Path, before_first_save: Callable[[], None] | None = None) -> None:
         self.root = root
+        self._pending = before_first_save
 
     def _stem(self, stage: str) -> Path:
         return self.root / "stages" / stage
 
     def load(self, stage: str, cls: type[A], provenance: Provenance) -> tuple[A, StageRecord] | None:
         """The stage's artefact, or None if it is absent, damaged or was made from something else."""
+        if self._pending is not None:
+            return None
         try:
             value, made_from = cls.load_with_provenance(self._stem(stage))
             record = json.loads(self._stem(stage).with_suffix(".cost").read_text(encoding="utf-8"))
@@ -71,11 +81,12 @@ class RunStore:
 
     def save(self, stage: str, value: Artefact, provenance: Provenance, cost: StageRecord) -> None:
         """Keep the stage's artefact; complete or absent (the JSON half of the artefact is written last)."""
+        if self._pending is not None:
+            self._pending()
+            self._pending = None
         stem = self._stem(stage)
         stem.parent.mkdir(parents=True, exist_ok=True)
-        tmp = stem.with_suffix(f".cost.tmp-{os.getpid()}")
-        tmp.write_text(json.dumps({"seconds": cost.seconds, "peak_mb": cost.peak_mb}), encoding="utf-8")
-        os.replace(tmp, stem.with_suffix(".cost"))
+        write_bytes(stem.with_suffix(".cost"), json.dumps({"seconds": cost.seconds, "peak_mb": cost.peak_mb}).encode(), overwrite=True)
         value.save(stem, provenance)
 
 

@@ -43,6 +43,8 @@ def perceive_coco(photo: Photo, path: Path, networks: Networks | None, config: P
         WeightsMissingError: a person without key points, and no networks to find them.
     """
     image = read_coco(path).select(photo.name, photo.width, photo.height)
+    for k, person in enumerate(image.people):
+        _check_keypoints(person, k, photo, path)
     working = WorkingPhoto.of(photo, config.max_side)
     notes = list(image.notes)
     given = image.people[: config.max_people]
@@ -57,6 +59,19 @@ def perceive_coco(photo: Photo, path: Path, networks: Networks | None, config: P
     result = assemble(working, people, config, "coco-json", notes)
     progress(1.0, f"{len(people)} people")
     return result
+
+
+def _check_keypoints(person: CocoPerson, index: int, photo: Photo, path: Path) -> None:
+    """Refuse key points that show nobody: all outside the picture, or all in one place."""
+    if person.keypoints is None or not (person.keypoints[:, 2] > 0).any():
+        return
+    points = person.keypoints[person.keypoints[:, 2] > 0, :2]
+    where = f"{path}: person {index + 1} of '{photo.name}'"
+    inside = ((points >= 0) & (points <= (photo.width, photo.height))).all(axis=1)
+    if not inside.any():
+        raise InputError(f"{where}: no key point lies in the picture.", why=f"It has {photo.width} × {photo.height} pixels.", next_step="Correct it.")
+    if len(points) > 1 and float(np.ptp(points, axis=0).max()) < 2:
+        raise InputError(f"{where}: all key points lie in one place.", next_step="Correct the annotation, or give a box without key points.")
 
 
 def table_of_coco(keypoints: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "L 3"]:

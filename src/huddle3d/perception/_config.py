@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from huddle3d.errors import InputError
+
 __all__ = ["PerceiveConfig"]
 
 
@@ -45,3 +47,11 @@ class PerceiveConfig:
     """People whose box is lower than this fraction of the photo's height are ignored."""
     threads: int = 0
     """Threads of the networks; 0 = all processors this process may use."""
+
+    def __post_init__(self) -> None:
+        least = {"max_side": 64, "max_people": 1, "repeats": 0, "grabcut_side": 64, "grabcut_rounds": 0, "threads": 0}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise InputError(f"perceive.{name} = {getattr(self, name)} is out of range.", next_step=f"Use {low} or more.")
+        if not self.tile_levels or min(self.tile_levels) < 1:
+            raise InputError(f"perceive.tile_levels = {self.tile_levels} is out of range.", next_step="Name one or more levels, each 1 or more.")
