@@ -43,7 +43,9 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
             _publish_exclusively(tmp, path)
     except OSError as e:
         reason = e.strerror or str(e)
-        raise InputError(f"{name}: cannot be written.", why=f"{reason}.", next_step="Choose a folder that exists and is writable.") from e
+        full = e.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        step = "Make room on the disk, or choose a folder on another one." if full else "Choose a folder that exists and is writable."
+        raise InputError(f"{name}: cannot be written.", why=f"{reason}.", next_step=step) from e
     finally:
         with contextlib.suppress(OSError):  # absent, or its folder is: the cause was told above
             tmp.unlink()

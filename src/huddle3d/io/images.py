@@ -86,7 +86,8 @@ def decode_image(
                 facts, full_size = _check(picture, kind, name, source, max_pixels, notes)
                 pixels = _pixels(picture, facts, full_size, max_side, name, notes)
     except Image.DecompressionBombError as e:
-        raise ResourceLimitError(f"{name}: too many pixels; the limit is {max_pixels:,}.", why=str(e), path=str(source)) from e
+        step = "Shrink the picture first."
+        raise ResourceLimitError(f"{name}: too many pixels; the limit is {max_pixels:,}.", next_step=step, path=str(source)) from e
     except _DECODER_ERRORS as e:
         raise InputError(f"{name}: the {kind} data is damaged or truncated.", why=f"{e}.", next_step="Copy or export the picture again.") from e
     upright = (full_size[1], full_size[0]) if facts.orientation >= 5 else full_size

@@ -89,7 +89,7 @@ class Artefact:
                 save_file(data, str(tmp))
                 tmp.chmod(mode)  # safetensors makes files that only their owner may read
             except SafetensorError as e:  # how safetensors reports a full disk or a missing folder
-                raise InputError(f"{path}: cannot be written.", why=f"{e}.", next_step="Choose a folder that exists and is writable.") from e
+                raise InputError(f"{path}: cannot be written.", why=f"{e}.", next_step="Choose a writable folder with room.") from e
         write_bytes(stem.with_name(stem.name + ".json"), text.encode(), overwrite=True)
 
     @classmethod
