@@ -21,7 +21,7 @@ def views(run: Path) -> list[np.ndarray]:
     """The meshes of a run from :data:`AZIMUTHS_DEG`, cropped to the columns that people fill in any of them."""
     people = [RenderMesh.of(mesh) for mesh in read_glb(run / "scene.glb")]
     points = torch.cat([p.vertices for p in people])
-    cameras = orbit_cameras(points, AZIMUTHS_DEG, HEIGHT, HEIGHT, elevation_deg=6.0, margin=0.94)
+    cameras = orbit_cameras(points, AZIMUTHS_DEG, HEIGHT, HEIGHT, elevation_deg=6.0, margin=1.0)
     images = [to_uint8(shade(people, cameras[i])) for i in range(len(AZIMUTHS_DEG))]
     u = cameras.project(points)[0][..., 0]
     left, right = max(0, int(u.min()) - 12), min(HEIGHT, int(u.max()) + 12)
