@@ -13,18 +13,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+from check_perception import TALL, box_iou
 from scipy.optimize import linear_sum_assignment
 
 from huddle3d.io import CocoPerson, read_coco
 
-TALL = 0.25
 TORSO = (5, 6, 11, 12)
-
-
-def box_iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes xyxy."""
-    inter = np.prod(np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None))
-    return float(inter / max(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - inter, 1e-9))
 
 
 def errors(person: CocoPerson, joints: np.ndarray) -> tuple[float, float, float]:

@@ -48,7 +48,7 @@ class TouchPoints:
 
     pairs: PenetrationPairs
     weight: Float[Tensor, "n"]
-    """1 / points of the group, so that each touching part counts once; 0 for points that take no part."""
+    """1 / points of the group, so that each touching part counts once."""
 
     @staticmethod
     def freeze(vertices_view: Float[Tensor, "K P 3"], body: BodyModel, camera_view: Camera, masks: SmallMasks, config: FitConfig) -> TouchPoints:
@@ -75,13 +75,11 @@ class TouchPoints:
                     rows = rows[gap[rows].argsort()[: config.touch_points]]
                     if len(rows) and float(gap[rows[0]]) > config.polish_tolerance:
                         weight[rows] = 1 / len(rows)
-        return TouchPoints(pairs, weight)
+        used = weight > 0
+        columns = (pairs.vertex, pairs.corners, pairs.bary, pairs.direction, pairs.person)
+        return TouchPoints(PenetrationPairs(*(column[used] for column in columns)), weight[used])
 
     def energy(self, vertices_view: Float[Tensor, "K P 3"], config: FitConfig) -> Float[Tensor, ""]:
         """Robust squared gaps over ``touch_sigma``, summed over the parts; points that already touch or penetrate are left to L_pen."""
-        used = self.weight > 0
-        chosen = PenetrationPairs(
-            *(column[used] for column in (self.pairs.vertex, self.pairs.corners, self.pairs.bary, self.pairs.direction, self.pairs.person))
-        )
-        gap = chosen.distances(vertices_view).clamp_min(0)
-        return (self.weight[used] * geman_mcclure(gap.square(), config.touch_cutoff)).sum() / config.touch_sigma**2
+        gap = self.pairs.distances(vertices_view).clamp_min(0)
+        return (self.weight * geman_mcclure(gap.square(), config.touch_cutoff)).sum() / config.touch_sigma**2

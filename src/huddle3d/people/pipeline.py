@@ -13,6 +13,7 @@ from huddle3d.bodies import BodyModel, load_body
 from huddle3d.compute import measure
 from huddle3d.errors import HuddleError, InputError, StageError
 from huddle3d.fitting import FitConfig, fit
+from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
 from huddle3d.people.canonical import CanonicalConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
 from huddle3d.people.complete import CompleteConfig, Completer, complete
@@ -172,7 +173,7 @@ def reconstruct(
     c = config
 
     if people is None:
-        settings = (c.perceive, coco.read_bytes().hex() if coco else None, c.seed)
+        settings = (c.perceive, read_regular_file(coco, MAX_JSON_BYTES).hex() if coco else None, c.seed)
         people = run.stage("perceive", People2D, lambda p: perceive(photo, c.perceive, coco=coco, progress=p), (photo,), settings)
     if bodies is None:
         found = people

@@ -16,6 +16,7 @@ from huddle3d import __version__
 from huddle3d.bodies import BodyModel
 from huddle3d.errors import InputError
 from huddle3d.io import prepare_output_dir, write_bytes
+from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
 from huddle3d.people.outputs import OUTPUTS, write_outputs
 from huddle3d.people.pipeline import Listener, PeopleConfig, Reconstruction, reconstruct
 from huddle3d.people.store import RunStore, plain
@@ -40,16 +41,8 @@ class Given:
     def digest(self) -> str:
         """sha256 of all that is given."""
         parts = [self.people.digest() if self.people else "", self.bodies.digest() if self.bodies else ""]
-        coco = _read(self.coco) if self.coco else b""
+        coco = read_regular_file(self.coco, MAX_JSON_BYTES) if self.coco else b""
         return hashlib.sha256("|".join(parts).encode() + coco).hexdigest()
-
-
-def _read(coco: Path) -> bytes:
-    try:
-        return coco.read_bytes()
-    except OSError as e:
-        why = e.strerror or str(e)
-        raise InputError(f"{coco}: the annotations cannot be read.", why=f"{why}.", next_step="Give a COCO JSON file to --coco.") from e
 
 
 def run_photo(
