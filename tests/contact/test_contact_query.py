@@ -75,6 +75,24 @@ def test_overlapping_parts_stay_inside(backend):
     assert both.signed_distance(centre) < 0
 
 
+@pytest.mark.parametrize("lid", [True, False])
+def test_signs_along_paths_equal_the_inside_test(lid, rng):
+    """Steps far shorter than the distances, so that signs are taken over from point to point; through walls, and through the missing lid."""
+    vertices, faces = cube()
+    box = query((vertices, faces if lid else faces[:-2]), "warp")
+    ends = points_in(80, 1.6, rng).reshape(40, 2, 3)
+    along = torch.linspace(0, 1, 100, dtype=torch.float64)[:, None]
+    paths = (ends[:, :1] * (1 - along) + ends[:, 1:] * along).reshape(-1, 3)
+    changes = 0
+    for part in paths.split(1000):  # few enough that their order is kept
+        inside = box.inside(part)
+        near_rim = (box.winding_number(part) - 0.5).abs() < 0.01
+        assert torch.equal((box.signed_distance(part) < 0)[~near_rim], inside[~near_rim])
+        assert torch.equal((box.signed_distance(part, max_distance=0.3) < 0)[~near_rim], inside[~near_rim])
+        changes += int((inside[1:] != inside[:-1]).sum())
+    assert changes > 20
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_kernels_equal_the_twin_on_a_rough_open_mesh(signed, rng):
     vertices, faces = sphere(16)

@@ -16,7 +16,12 @@ from typing import Any
 
 import torch
 
+from huddle3d.errors import InputError
+
 __all__ = ["launch_rows", "threads", "warp"]
+
+_LOADED: set[Any] = set()
+"""Kernels whose module this process has loaded for the CPU."""
 
 
 @functools.cache
@@ -50,7 +55,12 @@ def _native_stderr_muted() -> Iterator[None]:
 @functools.cache
 def threads() -> int:
     """Worker threads for CPU kernels: ``HUDDLE3D_THREADS`` or the number of usable processors."""
-    asked = int(os.environ.get("HUDDLE3D_THREADS", 0))
+    text = os.environ.get("HUDDLE3D_THREADS", "").strip() or "0"
+    if not text.isdecimal():
+        raise InputError(
+            f"HUDDLE3D_THREADS is {text!r}.", why="It must be a whole number.", next_step="Set it to 1, 2, …, or unset it to use all processors."
+        )
+    asked = int(text)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return asked or usable
 
@@ -80,15 +90,17 @@ def launch_rows(kernel: Any, rows: int, lanes: int, inputs: Sequence[Any], devic
     def run(job: tuple[int, int]) -> None:
         wp.launch(kernel, (job[1], 1), [*inputs, job[0], 1], device="cpu")
 
-    run(jobs[0])  # the first job runs on the calling thread: it compiles or loads the module once
-    remaining = iter(jobs[1:])  # shared: each thread takes the next job, which the interpreter lock makes safe
+    if kernel not in _LOADED:
+        run(jobs.pop(0))  # alone: it compiles or loads the module, once per process
+        _LOADED.add(kernel)
+    remaining = iter(jobs)  # shared: each thread takes the next job, which the interpreter lock makes safe
 
     def drain() -> None:
         for job in remaining:
             run(job)
 
     # the calling thread works too, so one thread needs no hand-over and a busy machine no waiting for a worker that never wakes
-    helpers = [_pool().submit(drain) for _ in range(min(threads() - 1, len(jobs) - 2))]
+    helpers = [_pool().submit(drain) for _ in range(min(threads(), len(jobs)) - 1)]
     drain()
     for helper in helpers:
         if not helper.cancel():

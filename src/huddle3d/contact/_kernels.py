@@ -12,6 +12,8 @@ UNLIMITED = wp.constant(1.0e18)
 COARSE_ACCURACY = wp.constant(1.1)
 FINE_ACCURACY = wp.constant(4.0)
 DOUBTFUL = wp.constant(0.3)
+TRAIL = wp.constant(8)
+Balls = wp.types.matrix(shape=(8, 4), dtype=wp.float32)
 
 
 # The sum is linear, so one total and a stack of nodes will do: a fifth faster than Warp's own walk with a partial sum per level, two fifths
@@ -62,6 +64,71 @@ def fast_winding(id: wp.uint64, p: wp.vec3, accuracy: float) -> float:
     ...
 
 
+# Warp's own query measures each box twice and each triangle wholly; here boxes wait with their distance, and a triangle whose plane is
+# farther than the best so far is passed over: a quarter faster. Faces without area are passed over too.
+_NEAREST = """
+const wp::Mesh& mesh = *(const wp::Mesh*)(id);
+int nodes[64];
+float distances[64];
+int count = 1;
+nodes[0] = *mesh.bvh.root;
+distances[0] = 0.0f;
+float best = reach * reach;
+float u = 0.0f, v = 0.0f;
+int face = -1;
+while (count > 0) {
+    --count;
+    if (distances[count] >= best) continue;
+    const wp::BVHPackedNodeHalf lower = wp::bvh_load_node(mesh.bvh.node_lowers, nodes[count]);
+    const wp::BVHPackedNodeHalf upper = wp::bvh_load_node(mesh.bvh.node_uppers, nodes[count]);
+    if (!lower.b) {
+        const wp::BVHPackedNodeHalf ll = wp::bvh_load_node(mesh.bvh.node_lowers, lower.i), lu = wp::bvh_load_node(mesh.bvh.node_uppers, lower.i);
+        const wp::BVHPackedNodeHalf rl = wp::bvh_load_node(mesh.bvh.node_lowers, upper.i), ru = wp::bvh_load_node(mesh.bvh.node_uppers, upper.i);
+        const float dl = wp::distance_to_aabb_sq(p, wp::vec3(ll.x, ll.y, ll.z), wp::vec3(lu.x, lu.y, lu.z));
+        const float dr = wp::distance_to_aabb_sq(p, wp::vec3(rl.x, rl.y, rl.z), wp::vec3(ru.x, ru.y, ru.z));
+        const bool left_first = dl < dr;
+        const float far = left_first ? dr : dl, near = left_first ? dl : dr;
+        if (far < best) {
+            nodes[count] = left_first ? upper.i : lower.i;
+            distances[count++] = far;
+        }
+        if (near < best) {
+            nodes[count] = left_first ? lower.i : upper.i;
+            distances[count++] = near;
+        }
+        continue;
+    }
+    for (int k = lower.i; k < (int)upper.i; ++k) {
+        const int index = mesh.bvh.primitive_indices[k];
+        const wp::vec3 a = mesh.points[mesh.indices[3 * index]];
+        const wp::vec3 b = mesh.points[mesh.indices[3 * index + 1]];
+        const wp::vec3 c = mesh.points[mesh.indices[3 * index + 2]];
+        const wp::vec3 ab = b - a, ac = c - a, bc = c - b;
+        const wp::vec3 normal = wp::cross(ab, ac);
+        const float area = wp::dot(normal, normal), size = wp::dot(ab, ab) + wp::dot(ac, ac) + wp::dot(bc, bc);
+        const float height = wp::dot(normal, p - a);
+        if (area < 1.0e-12f * size * size || height * height > 1.0001f * best * area) continue;
+        const wp::vec2 bary = wp::closest_point_to_triangle(a, b, c, p);
+        const wp::vec3 offset = bary[0] * a + bary[1] * b + (1.0f - bary[0] - bary[1]) * c - p;
+        const float distance = wp::dot(offset, offset);
+        if (distance < best) {
+            best = distance;
+            u = bary[0];
+            v = bary[1];
+            face = index;
+        }
+    }
+}
+return wp::vec3(u, v, (float)face);
+"""
+
+
+@wp.func_native(_NEAREST)
+def nearest_on_mesh(id: wp.uint64, p: wp.vec3, reach: float) -> wp.vec3:
+    """First two barycentrics of the nearest point and its face (-1 if none is nearer than ``reach``); faces are exact up to 2^24."""
+    ...
+
+
 @wp.func
 def is_inside(mesh: wp.uint64, p: wp.vec3) -> bool:
     """Winding number above one half.
@@ -73,6 +140,16 @@ def is_inside(mesh: wp.uint64, p: wp.vec3) -> bool:
     if wp.abs(w - 0.5) < DOUBTFUL:
         w = fast_winding(mesh, p, FINE_ACCURACY)
     return w > 0.5
+
+
+@wp.func
+def side_of(balls: Balls, p: wp.vec3) -> float:
+    """-1 (inside) or 1 if one of the row's last empty balls holds the point, 0 if none does."""
+    side = wp.float32(0.0)
+    for j in range(TRAIL):
+        if wp.length(p - wp.vec3(balls[j, 0], balls[j, 1], balls[j, 2])) < wp.abs(balls[j, 3]):
+            side = wp.sign(balls[j, 3])
+    return side
 
 
 @wp.kernel(enable_backward=False)
@@ -89,23 +166,17 @@ def closest_kernel(
     """Nearest face (-1 if farther than ``max_distance``) and barycentrics."""
     r, lane = wp.tid()
     base = (row0 + r) * block
-    near = wp.vec3(0.0, 0.0, 0.0)
-    bounded = wp.int32(0)
+    near = wp.vec3(UNLIMITED, 0.0, 0.0)
     for k in range(lane, block, lanes):
         i = base + k
         if i < points.shape[0]:
             p = points[i]
             # the previous point's hit bounds this search from above: neighbours in memory are neighbours in space
-            limit = max_distance
-            if bounded != 0:
-                limit = wp.min(max_distance, wp.length(p - near) * 1.0001 + 1.0e-6)
-            hit = wp.mesh_query_point_no_sign(mesh, p, limit)
-            face[i] = -1
-            if hit.result:
-                face[i] = hit.face
-                bary[i] = wp.vec3(hit.u, hit.v, 1.0 - hit.u - hit.v)
-                near = wp.mesh_eval_position(mesh, hit.face, hit.u, hit.v)
-                bounded = wp.int32(1)
+            hit = nearest_on_mesh(mesh, p, wp.min(max_distance, wp.length(p - near) * 1.0001 + 1.0e-6))
+            face[i] = int(hit[2])
+            if hit[2] >= 0.0:
+                bary[i] = wp.vec3(hit[0], hit[1], 1.0 - hit[0] - hit[1])
+                near = wp.mesh_eval_position(mesh, int(hit[2]), hit[0], hit[1])
 
 
 @wp.kernel(enable_backward=False)
@@ -114,6 +185,7 @@ def signed_kernel(
     points: wp.array(dtype=wp.vec3),
     max_distance: float,
     search_inside: int,
+    closed: int,
     face: wp.array(dtype=int),
     bary: wp.array(dtype=wp.vec3),
     sign: wp.array(dtype=float),
@@ -121,31 +193,38 @@ def signed_kernel(
     row0: int,
     lanes: int,
 ):
-    """As :func:`closest_kernel`, with the sign (-1 inside). With ``search_inside``, inside points ignore ``max_distance``."""
+    """As :func:`closest_kernel`, with the sign (-1 inside). With ``search_inside``, inside points ignore ``max_distance``.
+
+    The winding number of a ``closed`` mesh changes only across its surface, so it is the same all over a ball that the surface does not
+    enter: a point in the empty ball around an earlier one takes over its sign.
+    """
     r, lane = wp.tid()
     base = (row0 + r) * block
-    near = wp.vec3(0.0, 0.0, 0.0)
-    bounded = wp.int32(0)
+    near = wp.vec3(UNLIMITED, 0.0, 0.0)
+    balls = Balls()  # centres and radii, of which those inside are negative
+    slot = wp.int32(0)
     for k in range(lane, block, lanes):
         i = base + k
         if i < points.shape[0]:
             p = points[i]
-            bound = UNLIMITED
-            if bounded != 0:
-                bound = wp.length(p - near) * 1.0001 + 1.0e-6
-            limit = wp.min(max_distance, bound)
-            sign[i] = 1.0
-            if is_inside(mesh, p):
-                sign[i] = -1.0
-                if search_inside != 0:
-                    limit = bound
-            hit = wp.mesh_query_point_no_sign(mesh, p, limit)
-            face[i] = -1
-            if hit.result:
-                face[i] = hit.face
-                bary[i] = wp.vec3(hit.u, hit.v, 1.0 - hit.u - hit.v)
-                near = wp.mesh_eval_position(mesh, hit.face, hit.u, hit.v)
-                bounded = wp.int32(1)
+            side = side_of(balls, p)
+            if side == 0.0:
+                side = 1.0
+                if is_inside(mesh, p):
+                    side = -1.0
+            sign[i] = side
+            reach = wp.length(p - near) * 1.0001 + 1.0e-6
+            if side > 0.0 or search_inside == 0:
+                reach = wp.min(reach, max_distance)
+            hit = nearest_on_mesh(mesh, p, reach)
+            face[i] = int(hit[2])
+            if hit[2] >= 0.0:
+                bary[i] = wp.vec3(hit[0], hit[1], 1.0 - hit[0] - hit[1])
+                near = wp.mesh_eval_position(mesh, int(hit[2]), hit[0], hit[1])
+                reach = wp.length(p - near)
+            if closed != 0:
+                balls[slot] = wp.vec4(p[0], p[1], p[2], side * wp.max(0.999 * reach - 1.0e-6, 0.0))
+                slot = (slot + 1) % TRAIL
 
 
 @wp.kernel(enable_backward=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from dataclasses import dataclass
@@ -190,6 +191,13 @@ class MeshQuery:
         check_points(points)
         return points.to(self.vertices)
 
+    @functools.cached_property
+    def _closed(self) -> bool:
+        """Whether each directed edge meets as many opposite ones: the mesh has no boundary, so its winding numbers are whole."""
+        start, end = self.faces.reshape(-1), self.faces.roll(-1, dims=1).reshape(-1)
+        count = len(self.vertices)
+        return torch.equal((start * count + end).sort().values, (end * count + start).sort().values)
+
     def _need_winding(self) -> None:
         if not self._winding:
             raise InputError("This MeshQuery was built without winding numbers.", next_step="Build it with winding=True.")
@@ -210,7 +218,7 @@ class MeshQuery:
             reach = min(max_distance, 1.0e18)
             outputs = [wp.from_torch(face), wp.from_torch(bary, dtype=wp.vec3)]
             if signed:
-                self._launch(_kernels.signed_kernel, queries, reach, int(search_inside), *outputs, wp.from_torch(sign))
+                self._launch(_kernels.signed_kernel, queries, reach, int(search_inside), int(self._closed), *outputs, wp.from_torch(sign))
             else:
                 self._launch(_kernels.closest_kernel, queries, reach, *outputs)
             if order is not None:
