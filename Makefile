@@ -11,12 +11,13 @@ EXTRAS := dev,heic,viewer
 setup: $(STAMP)
 
 # The stamp is written last: a set-up that was interrupted is run again.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt src/huddle3d/weights/registry.toml
 	@test -n "$(PYTHON)" || { echo "huddle3d needs Python 3.11, 3.12 or 3.13 (none found; name one: make PYTHON=/path/to/python3.12 setup)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[$(EXTRAS)]"
 	$(BIN)/huddle3d models fetch blazepose
+	$(BIN)/huddle3d models fetch blazepose-heavy || echo "The set-up goes on without blazepose-heavy: the smaller landmark network of blazepose does its work, less accurately. Try again: $(BIN)/huddle3d models fetch blazepose-heavy"
 	touch $@
 
 demo: setup

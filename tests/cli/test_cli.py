@@ -181,11 +181,14 @@ def test_every_verb_explains_itself(verb, capsys):
 def test_models_list_and_doctor_name_the_weights(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("HUDDLE3D_CACHE", str(tmp_path))
     assert main(["models", "list"]) == 0
-    assert "blazepose" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("Apache-2.0") == 2
+    assert main(["models", "card", "blazepose-heavy"]) == 0
+    assert "pose_landmark_heavy" in capsys.readouterr().out
     assert main(["doctor"]) == 1
     captured = capsys.readouterr()
     assert "huddle3d models fetch blazepose" in captured.out.replace("\n", " ") or "fetch" in captured.out
     assert main(["models", "verify", "blazepose"]) == 4
+    assert main(["models", "verify", "blazepose-heavy"]) == 4
 
 
 def test_exit_codes_are_documented():

