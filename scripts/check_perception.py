@@ -1,6 +1,6 @@
 """Measures the embedded perception on a folder of annotated photos.
 
-Usage: ``python scripts/check_perception.py FOLDER [NAME …] [--overlays FOLDER]``. FOLDER holds photos and ``annotations.json`` (COCO). Prints, for
+Usage: ``python scripts/check_perception.py FOLDER [NAME …] [--overlays FOLDER] [--light]``. FOLDER holds photos and ``annotations.json`` (COCO). Prints, for
 each photo, how many annotated people taller than 25 % of the picture were found, the OKS and the mean key point error (in percent of the box
 height) where key points are annotated, the mask IoU where polygons are, people who are not annotated, and the warnings.
 """
@@ -116,9 +116,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", help="only photos whose name contains one of these")
     parser.add_argument("--overlays", type=Path, help="write overlays into this folder")
+    parser.add_argument("--light", action="store_true", help="without the larger landmark network")
     arguments = parser.parse_args()
     coco = read_coco(arguments.folder / "annotations.json")
-    networks = load_networks(weights_path("blazepose"), 1)
+    heavy = None if arguments.light else weights_path("blazepose-heavy")
+    networks = load_networks(weights_path("blazepose"), 2, heavy=heavy)
     totals: list[dict[str, float] | None] = []
     for path in sorted(p for p in arguments.folder.iterdir() if p.suffix == ".jpg"):
         if arguments.names and not any(n in path.name for n in arguments.names):

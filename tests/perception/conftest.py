@@ -16,7 +16,7 @@ def networks() -> Networks:
     from huddle3d.weights import weights_path
 
     try:
-        return load_networks(weights_path("blazepose"), int(os.environ.get("HUDDLE3D_THREADS", 2)))
+        return load_networks(weights_path("blazepose"), int(os.environ.get("HUDDLE3D_THREADS", 2)), heavy=weights_path("blazepose-heavy"))
     except WeightsMissingError as e:
         if os.environ.get("CI"):
             pytest.fail(str(e))

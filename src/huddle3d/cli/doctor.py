@@ -47,9 +47,12 @@ def _rows() -> list[tuple[str, str, bool]]:
     rows.append(("device", f"{choice.device} ({choice.reason})", True))
     text, good = _kernels()
     rows.append(("kernels", text, good))
-    for name in weights.registry():
-        problems = weights.verify(name)
-        rows.append((f"weights {name}", f"missing: run huddle3d models fetch {name}" if problems else str(weights.weights_path(name)), not problems))
+    for name, entry in weights.registry().items():
+        if not weights.verify(name):
+            rows.append((f"weights {name}", str(weights.weights_path(name)), True))
+            continue
+        absent = "not fetched, results are less good" if entry.optional else "missing"
+        rows.append((f"weights {name}", f"{absent}: run huddle3d models fetch {name}", entry.optional))
     for package, why in _OPTIONAL.items():
         found = _version(package.replace("_", "-"))
         rows.append((f"optional {package}", found or f"not installed ({why})", True))

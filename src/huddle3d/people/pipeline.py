@@ -20,9 +20,10 @@ from huddle3d.people.complete import CompleteConfig, Completer, complete
 from huddle3d.people.measure import Measurements, measure_people
 from huddle3d.people.paint import PaintConfig, paint
 from huddle3d.people.store import RunStore, StageRecord, provenance_of
-from huddle3d.perception import PerceiveConfig, perceive
+from huddle3d.perception import PerceiveConfig, perceive, weights_in_use
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import Artefact, Bodies, CarvedBodies, CompletedViews, People2D, PersonMesh, Photo, ViewSet
+from huddle3d.weights import registry
 
 __all__ = ["STAGES", "Listener", "PaintedPeople", "PeopleConfig", "Reconstruction", "reconstruct"]
 
@@ -174,7 +175,8 @@ def reconstruct(
 
     if people is None:
         settings = (c.perceive, read_regular_file(coco, MAX_JSON_BYTES).hex() if coco else None, c.seed)
-        people = run.stage("perceive", People2D, lambda p: perceive(photo, c.perceive, coco=coco, progress=p), (photo,), settings)
+        used = ", ".join(f"{name} {registry()[name].sha256}" for name in weights_in_use(c.perceive))
+        people = run.stage("perceive", People2D, lambda p: perceive(photo, c.perceive, coco=coco, progress=p), (photo,), settings, used)
     if bodies is None:
         found = people
         bodies = run.stage("fit", Bodies, lambda p: fit(photo, found, c.fit, body=body, seed=c.seed, progress=p), (photo, found), (c.fit, c.seed))

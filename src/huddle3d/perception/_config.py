@@ -37,6 +37,8 @@ class PerceiveConfig:
     """Whether to look for the 21 points of each hand."""
     faces: bool = True
     """Whether to look for face points; faces also tell of people who were missed."""
+    heavy: bool = True
+    """Whether each person is also seen by the larger landmark network (weights ``blazepose-heavy``), if it has been fetched."""
     grabcut: bool = True
     """Whether masks are sharpened by GrabCut."""
     grabcut_side: int = 640

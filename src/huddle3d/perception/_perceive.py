@@ -13,7 +13,7 @@ from huddle3d.perception._hands import find_hands, hands_of_people
 from huddle3d.perception._judgement import face_of
 from huddle3d.perception._observation import Observation, WorkingPhoto, assemble, observe
 from huddle3d.perception._roi import Picture
-from huddle3d.perception._runner import Networks, load_networks
+from huddle3d.perception._runner import Networks, load_networks, weights_in_use
 from huddle3d.perception._search import Found, find_people
 from huddle3d.perception._warnings import missing_warnings
 from huddle3d.progress import Progress, silent
@@ -42,12 +42,13 @@ def perceive(photo: Photo, config: PerceiveConfig = _DEFAULT, *, coco: Path | No
 
     networks: Networks | None = None
     try:
-        networks = load_networks(weights_path("blazepose"), config.threads or _processors())
+        heavy = weights_path("blazepose-heavy") if "blazepose-heavy" in weights_in_use(config) else None
+        networks = load_networks(weights_path("blazepose"), config.threads or _processors(), heavy=heavy)
     except WeightsMissingError:
         if coco is None:
             raise
     if coco is not None:
-        return perceive_coco(photo, coco, networks, config, progress=progress)
+        return perceive_coco(photo, coco, networks and networks.landmark_variants()[0], config, progress=progress)
     assert networks is not None
     return perceive_with(photo, networks, config, progress=progress)
 
@@ -63,6 +64,8 @@ def perceive_with(photo: Photo, networks: Networks, config: PerceiveConfig = _DE
         raise _nobody(photo, notes)
     if len(found.poses) > config.max_people:
         notes.append(f"{len(found.poses)} people were found; the {config.max_people} surest ones are used.")
+    if config.heavy and networks.pose_landmark_heavy is None:
+        notes.append("Only the smaller landmark network was used. The larger one finds more people: run `huddle3d models fetch blazepose-heavy`.")
     people = _observations(found, working, picture, networks, config)
     progress(0.7, "masks")
     result = assemble(working, people, config, "blazepose", notes)

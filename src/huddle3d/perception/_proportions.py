@@ -42,12 +42,13 @@ def with_room_below(picture: Picture, pose: Pose, faces: Sequence[Detection], ne
         return pose
     head = pose.points[list(HEAD)].mean(axis=0)
     candidates = [pose]
-    for scale in _SCALES:
-        x, y = head + scale * (np.array([pose.roi.x, pose.roi.y]) - head)
-        roi = Roi(float(x), float(y), pose.roi.side * scale, pose.roi.angle)
-        look = settle(picture, estimate_pose(picture, roi, networks, pose.score), networks)
-        if look.flag >= 0.5 and face_of(look, [face]) is not None and _keeps_upper_body(pose, look):
-            candidates.append(look)
+    for variant in networks.landmark_variants():
+        for scale in _SCALES:
+            x, y = head + scale * (np.array([pose.roi.x, pose.roi.y]) - head)
+            roi = Roi(float(x), float(y), pose.roi.side * scale, pose.roi.angle)
+            look = settle(picture, estimate_pose(picture, roi, variant, pose.score), variant)
+            if look.flag >= 0.5 and face_of(look, [face]) is not None and _keeps_upper_body(pose, look):
+                candidates.append(look)
     return min(candidates, key=lambda p: 2 * _unusual(_ratio(face, p)) - math.log(max(quality(p), 1e-3)))
 
 

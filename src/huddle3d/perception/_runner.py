@@ -6,15 +6,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from huddle3d.errors import WeightsMissingError
+from huddle3d.perception._config import PerceiveConfig
 
-__all__ = ["LiteNetwork", "Network", "Networks", "load_networks"]
+__all__ = ["LiteNetwork", "Network", "Networks", "load_networks", "weights_in_use"]
 
 
 class Network(Protocol):
@@ -56,7 +57,7 @@ class LiteNetwork:
 
 @dataclass(frozen=True)
 class Networks:
-    """The six networks of the embedded backend."""
+    """The networks of the embedded backend."""
 
     pose_detection: Network
     pose_landmark: Network
@@ -64,14 +65,30 @@ class Networks:
     hand_landmark: Network
     face_detection: Network
     face_landmark: Network
+    pose_landmark_heavy: Network | None = None
+    """A second landmark network, slower and usually better; each person is seen by both."""
+
+    def landmark_variants(self) -> list[Networks]:
+        """These networks once for each landmark network, which stands in for ``pose_landmark``; the best one first."""
+        if self.pose_landmark_heavy is None:
+            return [self]
+        return [replace(self, pose_landmark=self.pose_landmark_heavy, pose_landmark_heavy=None), replace(self, pose_landmark_heavy=None)]
 
 
-def load_networks(folder: Path, num_threads: int = 1) -> Networks:
-    """Open the files of the weights ``blazepose`` in ``folder``."""
+def load_networks(folder: Path, num_threads: int = 1, *, heavy: Path | None = None) -> Networks:
+    """Open the files of the weights ``blazepose`` in ``folder`` and of ``blazepose-heavy`` in ``heavy``."""
     names = (
         "pose_detection", "pose_landmark_full", "palm_detection_full", "hand_landmark_full", "face_detection_full_range_sparse", "face_landmark",
     )  # fmt: skip
-    return Networks(*(LiteNetwork(folder / f"{name}.tflite", num_threads) for name in names))
+    second = None if heavy is None else LiteNetwork(heavy / "pose_landmark_heavy.tflite", num_threads)
+    return Networks(*(LiteNetwork(folder / f"{name}.tflite", num_threads) for name in names), pose_landmark_heavy=second)
+
+
+def weights_in_use(config: PerceiveConfig) -> tuple[str, ...]:
+    """Names of the sets of weights on this machine that :func:`~huddle3d.perception.perceive` uses."""
+    from huddle3d.weights import verify
+
+    return tuple(name for name in ("blazepose", "blazepose-heavy") if not verify(name) and (config.heavy or name == "blazepose"))
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from huddle3d.perception._consensus import settle, with_more_masks
 from huddle3d.perception._erase import paint_over, person_region
 from huddle3d.perception._face import body_regions, detect_faces, verified
 from huddle3d.perception._hands import find_hands
+from huddle3d.perception._joint import reconsider
 from huddle3d.perception._judgement import face_of, has_face, has_hand_for_head, has_head_of, is_plausible, lies_on_others, quality, share_on
 from huddle3d.perception._pose import Pose, detect_poses, estimate_pose, refine_pose, roi_of_detection
 from huddle3d.perception._proportions import with_room_below
@@ -74,11 +75,28 @@ def find_people(picture: Picture, networks: Networks, config: PerceiveConfig, pr
             break
         poses += new
         progress((k + 2) / (config.repeats + 2), f"{len(poses)} people")
+    poses = _confirmed(poses, faces, picture, networks, config, doubtful)
     poses = _without_ghosts(poses, faces, picture, networks)
     poses = [_alone(picture, i, poses, faces, networks, config) for i in range(len(poses))]
+    poses = reconsider(picture, poses, faces, networks)
     poses = _without_ghosts(poses, faces, picture, networks)
     poses = [with_more_masks(picture, p, networks) for p in poses]
     return Found(poses, faces, _elsewhere(doubtful, poses, picture, config))
+
+
+def _confirmed(
+    poses: Sequence[Pose], faces: Sequence[Detection], picture: Picture, networks: Networks, config: PerceiveConfig, doubtful: list[Pose]
+) -> list[Pose]:
+    """The poses in whose regions a landmark network sees a person in the picture as it is; the others are added to ``doubtful``.
+
+    People who were found after others had been painted over may be an artefact of the paint.
+    """
+    kept = []
+    for pose in poses:
+        looks = [[estimate_pose(picture, pose.roi, v, pose.score, mirrored=m).flag for m in (False, True)] for v in networks.landmark_variants()]
+        sure = has_face(pose, faces) or max(sum(flags) / 2 for flags in looks) >= config.presence_threshold
+        (kept if sure else doubtful).append(pose)
+    return kept
 
 
 def _without_ghosts(poses: Sequence[Pose], faces: Sequence[Detection], picture: Picture, networks: Networks) -> list[Pose]:
@@ -136,18 +154,23 @@ def _accept(
     """New people, best first, that start from the seeds; those of nearly the quality needed are added to ``doubtful``."""
     poses: list[Pose] = []
     for roi, score in _merged(seeds):
-        first = refine_pose(picture, roi, networks, score)
-        # Seeds of one person are many; the costly consensus is for those that may still be news.
-        if first.flag < 0.3 or any(is_same_person(first, p, config.same_person_oks) for p in known) or any(is_alike(first, p, 0.8) for p in poses):
-            continue
-        pose = _with_face(settle(picture, first, networks), faces)
-        if is_plausible(pose, picture, config):
-            # A sure face is evidence that the quality, a matter of the body, does not hold.
-            needed = min_quality - (0.1 if has_face(pose, faces, _FACE_SEED) else 0.0)
-            if pose.flag >= config.presence_threshold and quality(pose) >= needed:
-                poses.append(pose)
-            elif quality(pose) >= 0.65 * config.min_quality:
-                doubtful.append(pose)
+        for variant in networks.landmark_variants():
+            first = refine_pose(picture, roi, variant, score)
+            # Seeds of one person are many; the costly consensus is for those that may still be news.
+            if (
+                first.flag < 0.3
+                or any(is_same_person(first, p, config.same_person_oks) for p in known)
+                or any(is_alike(first, p, 0.8) for p in poses)
+            ):
+                continue
+            pose = _with_face(settle(picture, first, variant), faces)
+            if is_plausible(pose, picture, config):
+                # A sure face is evidence that the quality, a matter of the body, does not hold.
+                needed = min_quality - (0.1 if has_face(pose, faces, _FACE_SEED) else 0.0)
+                if pose.flag >= config.presence_threshold and quality(pose) >= needed:
+                    poses.append(pose)
+                elif quality(pose) >= 0.65 * config.min_quality:
+                    doubtful.append(pose)
     kept: list[Pose] = []
     for pose in sorted(poses, key=quality, reverse=True):
         others = [*known, *kept]
@@ -192,11 +215,13 @@ def _alone(picture: Picture, index: int, poses: Sequence[Pose], faces: Sequence[
     """
     pose = poses[index]
     blanked = _without_others(picture, pose, poses)
-    if blanked is not picture:
-        rival = settle(blanked, estimate_pose(blanked, pose.roi, networks, pose.score), networks)
-        if quality(rival) > quality(pose) and is_same_person(rival, pose, config.same_person_oks):
-            return with_room_below(blanked, rival, faces, networks)
-    return with_room_below(picture, pose, faces, networks)
+    best, seen = pose, picture
+    for variant in networks.landmark_variants():
+        for view in (picture, blanked) if blanked is not picture else (picture,):
+            rival = settle(view, estimate_pose(view, pose.roi, variant, pose.score), variant)
+            if quality(rival) > quality(best) and is_same_person(rival, pose, config.same_person_oks):
+                best, seen = rival, view
+    return with_room_below(seen, best, faces, networks)
 
 
 def _without_others(picture: Picture, pose: Pose, poses: Sequence[Pose]) -> Picture:

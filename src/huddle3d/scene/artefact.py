@@ -38,7 +38,7 @@ class Provenance:
     config: str = ""
     """sha256 of the stage's resolved configuration."""
     weights: str = ""
-    """sha256 of the weights that were used, or empty."""
+    """Names and sha256 of the sets of weights that were used, or empty."""
     version: str = ""
     """Version of the package."""
 

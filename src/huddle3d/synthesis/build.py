@@ -15,6 +15,7 @@ from huddle3d.geometry import Camera, look_at, rotation_z
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import Bodies, PersonMesh
 from huddle3d.synthesis.dress import dress_person
+from huddle3d.synthesis.framing import turns, visible_shares
 from huddle3d.synthesis.interactions import plan_interaction
 from huddle3d.synthesis.solve import SolveConfig, solve_interaction
 from huddle3d.synthesis.spec import CameraSpec, SceneSpec
@@ -63,6 +64,19 @@ def place_camera(spec: CameraSpec, points: Float[Tensor, "n 3"]) -> Camera:
     return camera
 
 
+def _frame(spec: CameraSpec, points: Float[Tensor, "n 3"], vertices: Float[Tensor, "K V 3"], body: BodyModel) -> Camera:
+    """The camera of the scene file, turned if people hide each other more than the file allows."""
+    best, most = place_camera(spec, points), -1.0
+    for turned in turns(spec) if spec.least_visible > 0 else []:
+        camera = place_camera(turned, points)
+        least = float(visible_shares(vertices, body, camera).min())
+        if least > most:
+            best, most = camera, least
+        if most >= spec.least_visible:
+            break
+    return best
+
+
 def build_scene(spec: SceneSpec, *, body: BodyModel, config: SolveConfig | None = None, progress: Progress = silent) -> SyntheticScene:
     """Solve the interaction, dress the people and place the camera. The same file gives the same scene, bit for bit, on one machine's CPU.
 
@@ -86,7 +100,7 @@ def build_scene(spec: SceneSpec, *, body: BodyModel, config: SolveConfig | None 
         for k, person in enumerate(spec.people):
             meshes.append(dress_person(person, body, params, out.vertices, k))
             progress(0.6 + 0.4 * (k + 1) / len(spec.people), "dressing")
-        camera = place_camera(spec.camera, torch.cat([m.vertices for m in meshes]))
+        camera = _frame(spec.camera, torch.cat([m.vertices for m in meshes]), out.vertices, body)
     count = len(spec.people)
     bodies = Bodies(
         model=body.name,

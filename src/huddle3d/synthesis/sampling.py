@@ -30,6 +30,9 @@ DEMO_SEED = 1001
 DEMO_FAMILY: Family = "handshake"
 """Its interaction."""
 
+_LEAST_VISIBLE = 0.5
+"""Of each person and each head: a photographer does not take a person whose face is behind another's head."""
+
 T = TypeVar("T")
 
 Place = Literal["room", "street", "studio"]
@@ -117,7 +120,7 @@ def _camera(d: _Draw, family: Family, people: int) -> CameraSpec:
         azimuth = round(0.6 * azimuth, 4)
     wide = family in ("handshake", "high_five") or people > 2
     width, height = (1024, 768) if wide else d.pick(((768, 1024), (896, 896), (1024, 768)))
-    return CameraSpec(azimuth, elevation, d.between(-3, 3), d.between(35, 58), d.between(0.78, 0.92), width, height)
+    return CameraSpec(azimuth, elevation, d.between(-3, 3), d.between(35, 58), d.between(0.78, 0.92), width, height, _LEAST_VISIBLE)
 
 
 def _light(d: _Draw, outdoors: bool) -> LightSpec:

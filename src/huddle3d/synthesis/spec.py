@@ -105,6 +105,9 @@ class CameraSpec:
     """[px]."""
     height: int
     """[px]."""
+    least_visible: float = 0.0
+    """Share of each person and of each head that nobody else may hide: the camera is turned around the people, no farther than needed, until
+    that holds (if it holds nowhere, to where it comes nearest). 0: it stays at its azimuth."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,8 @@ class SceneSpec:
             16 <= spec.camera.width <= 4096 and 16 <= spec.camera.height <= 4096 and 5 <= spec.camera.fov_deg <= 120 and 0.05 <= spec.camera.fill <= 5
         ):
             raise InputError("The scene's camera is out of range.", why="Allowed: 16…4096 px, field of view 5…120°, fill 0.05…5.")
+        if not 0 <= spec.camera.least_visible <= 1:
+            raise InputError("The scene's camera is out of range.", why="Allowed for least_visible: 0…1.")
         return spec
 
 

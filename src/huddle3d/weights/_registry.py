@@ -83,6 +83,8 @@ class WeightSet:
     """Where :func:`huddle3d.weights.fetch` gets it."""
     files: tuple[WeightFile, ...]
     """All files of the set."""
+    optional: bool = False
+    """Whether everything runs without it, if less well."""
 
     @property
     def size(self) -> int:
