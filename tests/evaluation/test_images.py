@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from huddle3d.errors import ShapeError
+from huddle3d.errors import InputError, ShapeError
 from huddle3d.evaluation import normal_l2, psnr, ssim
 
 
@@ -54,3 +54,27 @@ def test_normal_error_of_opposite_and_missing_normals():
 def test_different_sizes_are_refused():
     with pytest.raises(ShapeError):
         psnr(torch.zeros(2, 2, 3), torch.zeros(3, 2, 3))
+
+
+def test_nan_and_empty_pictures_are_refused():
+    good = torch.rand(12, 12, 3)
+    for bad in (good * torch.nan, good / 0 * 0):
+        for measure in (psnr, ssim, normal_l2):
+            with pytest.raises(InputError):
+                measure(bad, good)
+    with pytest.raises(InputError):
+        psnr(torch.zeros(0, 4, 3), torch.zeros(0, 4, 3))
+    with pytest.raises(InputError):
+        ssim(torch.zeros(10, 40, 3), torch.zeros(10, 40, 3))
+
+
+def test_normal_error_equals_numpy(rng):
+    a, b = (torch.nn.functional.normalize(torch.randn(20, 30, 3, generator=rng), dim=-1) for _ in range(2))
+    colours = [(n.double().numpy() + 1) / 2 for n in (a, b)]
+    assert normal_l2(a, b) == pytest.approx(((colours[0] - colours[1]) ** 2).sum(-1).mean(), rel=1e-6)
+
+
+def test_mirrored_pictures_score_the_same(rng):
+    a, b = (torch.rand(24, 30, 3, generator=rng) for _ in range(2))
+    for measure in (psnr, ssim, normal_l2):
+        assert measure(a.flip(1), b.flip(1)) == pytest.approx(measure(a, b), rel=1e-9)

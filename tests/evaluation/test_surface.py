@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from huddle3d.errors import InputError, ShapeError
-from huddle3d.evaluation import bbox_iou, match_people, nearest, pairwise_distance, sample_with_normals, surface_metrics
+from huddle3d.evaluation import bbox_iou, match_people, nearest, pair_surfaces, pairwise_distance, sample_with_normals, surface_metrics
+from huddle3d.geometry import apply, se3, so3_exp
 
 from .shapes import cube, plane, sphere
 
@@ -88,8 +91,6 @@ def test_p2s_equals_trimesh(rng):
 
 
 def test_rigid_motion_of_both_changes_nothing_but_the_boxes(rng):
-    from huddle3d.geometry import apply, se3, so3_exp
-
     T = se3(so3_exp(torch.tensor([0.3, -1.0, 0.4])), torch.tensor([1.0, 2.0, 3.0]))
     (a, fa), (b, fb) = sphere(0.5), cube((0.1, 0, 0))
     still = surface_metrics((a, fa), (b, fb), samples=5000, generator=torch.Generator().manual_seed(1))
@@ -129,3 +130,62 @@ def test_bad_meshes_are_refused(rng):
         sample_with_normals(vertices * torch.nan, faces, 10)
     with pytest.raises(InputError):
         sample_with_normals(vertices, faces[:0], 10)
+
+
+def test_all_metrics_equal_scipy_and_trimesh_on_the_same_samples():
+    import trimesh
+    from scipy.spatial.distance import cdist
+
+    (a, fa), (b, fb) = sphere(0.1, rings=12), sphere(0.104, (0.004, 0.0, 0.0), rings=9)
+    pair = pair_surfaces((a, fa), (b, fb), samples=1500, generator=torch.Generator().manual_seed(5))
+    got = pair.metrics()
+    p, t = (s.points.double().numpy() for s in (pair.predicted, pair.truth))
+
+    def normals(v, f, points):
+        mesh = trimesh.Trimesh(v.numpy(), f.numpy(), process=False)
+        _, distance, face = trimesh.proximity.closest_point_naive(mesh, points)
+        assert distance.max() < 1e-6
+        return mesh.face_normals[face]
+
+    table = cdist(p, t)
+    n_p, n_t = normals(a, fa, p), normals(b, fb, t)
+    assert got.chamfer_cm == pytest.approx(100 * (table.min(1).mean() + table.min(0).mean()), rel=1e-3)
+    precision, recall = (table.min(1) <= 0.01).mean(), (table.min(0) <= 0.01).mean()
+    assert 0 < precision < 1 and got.f_score == pytest.approx(200 * precision * recall / (precision + recall), rel=1e-3)
+    nc = np.abs((n_p * n_t[table.argmin(1)]).sum(1)).mean() + np.abs((n_t * n_p[table.argmin(0)]).sum(1)).mean()
+    assert got.normal_consistency == pytest.approx(nc / 2, rel=1e-3)
+    box_a, box_b = trimesh.Trimesh(a.numpy(), fa.numpy()).bounds, trimesh.Trimesh(b.numpy(), fb.numpy()).bounds
+    shared = np.prod(np.minimum(box_a[1], box_b[1]) - np.maximum(box_a[0], box_b[0]))
+    assert got.bbox_iou == pytest.approx(shared / (np.prod(box_a[1] - box_a[0]) + np.prod(box_b[1] - box_b[0]) - shared), rel=1e-3)
+
+
+def test_parts_of_a_pair(rng):
+    pair = pair_surfaces(sphere(0.5), sphere(0.5), samples=SAMPLES, generator=rng)
+    everything = torch.ones(SAMPLES, dtype=torch.bool)
+    assert pair.metrics(everything) == pair.metrics()
+    nothing = pair.metrics(~everything)
+    assert np.isnan(nothing.chamfer_cm) and np.isnan(nothing.f_score) and nothing.bbox_iou == 1.0
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000))
+def test_invariances(seed):
+    rng = torch.Generator().manual_seed(seed)
+    (a, fa), (b, fb) = sphere(0.1, rings=8), cube((0.01, 0.0, 0.0), 0.19)
+
+    def measured(T, sample_seed=0, mirror=False):
+        def place(v):
+            return apply(T, v * torch.tensor([-1.0, 1, 1]) if mirror else v)
+
+        generator = torch.Generator().manual_seed(sample_seed)
+        return surface_metrics((place(a), fa), (place(b), fb), samples=3000, generator=generator)
+
+    still = torch.eye(4)
+    T = se3(so3_exp(torch.randn(3, generator=rng)), torch.randn(3, generator=rng))
+    base = measured(still)
+    for name in ("chamfer_cm", "p2s_cm", "normal_consistency", "f_score"):
+        assert getattr(measured(T), name) == pytest.approx(getattr(base, name), rel=2e-3)  # single precision; a sample may cross 1 cm
+        assert getattr(measured(still, mirror=True), name) == pytest.approx(getattr(base, name), rel=1e-3)
+        assert getattr(measured(still, seed), name) == pytest.approx(getattr(base, name), rel=0.1)  # 3000 samples
+    assert measured(still) == base  # same seed, same numbers
+    assert measured(still, mirror=True).bbox_iou == pytest.approx(base.bbox_iou, rel=1e-5)

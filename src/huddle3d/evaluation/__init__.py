@@ -1,15 +1,44 @@
 """Measures: predicted people against true ones, in the definitions of the published tables."""
 
-from huddle3d.evaluation.contacts import ContactMetrics, contact_metrics, contact_vertices, group_penetration
+from huddle3d.evaluation.contacts import ContactMetrics, GroupPenetration, contact_metrics, contact_vertices, group_penetration
 from huddle3d.evaluation.images import normal_l2, psnr, ssim
 from huddle3d.evaluation.joints import BodyMetrics, body_metrics
+from huddle3d.evaluation.levels import LEVELS, Interaction, Level, interaction
+from huddle3d.evaluation.lpips import LPIPS_VARIABLE, Lpips, load_lpips
 from huddle3d.evaluation.matching import match_people, pairwise_distance
+from huddle3d.evaluation.metrics import EvaluateConfig, Metrics, PersonMetrics
 from huddle3d.evaluation.protocol import COLUMNS, Protocol, SceneResult, default_specs, evaluate_sample, results_json, row, summary
-from huddle3d.evaluation.scene import EvaluateConfig, Metrics, PersonMetrics, evaluate_scene
-from huddle3d.evaluation.surface import SurfaceMetrics, SurfaceSamples, bbox_iou, nearest, sample_with_normals, surface_metrics
+from huddle3d.evaluation.scene import evaluate_scene
+from huddle3d.evaluation.statistics import Interval, PairedComparison, median_interval, paired_comparison
+from huddle3d.evaluation.surface import (
+    SurfaceMetrics,
+    SurfacePair,
+    SurfaceSamples,
+    bbox_iou,
+    nearest,
+    pair_surfaces,
+    sample_with_normals,
+    surface_metrics,
+)
+from huddle3d.evaluation.unseen import SightMap
 from huddle3d.evaluation.views import ImageMetrics, evaluation_cameras, image_metrics
 
 __all__ = [
+    "LEVELS",
+    "LPIPS_VARIABLE",
+    "GroupPenetration",
+    "Interaction",
+    "Interval",
+    "Level",
+    "Lpips",
+    "PairedComparison",
+    "SightMap",
+    "SurfacePair",
+    "interaction",
+    "load_lpips",
+    "median_interval",
+    "pair_surfaces",
+    "paired_comparison",
     "COLUMNS",
     "Protocol",
     "SceneResult",

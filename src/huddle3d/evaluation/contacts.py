@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from huddle3d.evaluation.surface import nearest
+from huddle3d.errors import InputError
+from huddle3d.evaluation.surface import check_mesh, nearest
 
-__all__ = ["ContactMetrics", "contact_metrics", "contact_vertices", "group_penetration"]
+__all__ = ["ContactMetrics", "GroupPenetration", "contact_metrics", "contact_vertices", "group_penetration"]
 
 Mesh = tuple[Float[Tensor, "v 3"], Int[Tensor, "f 3"]]
 
@@ -33,7 +35,20 @@ class ContactMetrics:
     penetration_mean_mm: float
     """Mean depth over the penetrating vertices [mm]; 0 without any."""
     true_penetration_max_mm: float
-    """The same of the truth [mm], to judge the two above."""
+    """Deepest vertex of the truth [mm], to judge the two above."""
+    penetration_volume_cm3: float
+    """Volume that two predicted people share, summed over pairs [cm³]; sampled, see :func:`huddle3d.contact.intersection_volume`."""
+
+
+class GroupPenetration(NamedTuple):
+    """How deep and how much people of one group pass through each other."""
+
+    max_mm: float
+    """Deepest vertex of anybody inside anybody else [mm]; 0 without penetration."""
+    mean_mm: float
+    """Mean depth over the penetrating vertices of all ordered pairs [mm]; 0 without penetration."""
+    volume_cm3: float
+    """Shared volume, summed over unordered pairs [cm³]."""
 
 
 def contact_vertices(people: Sequence[Mesh], *, radius_m: float = 0.01) -> list[Bool[Tensor, "v"]]:
@@ -65,11 +80,11 @@ def _hit_rate(a: Sequence[Mesh], contacts_a: Sequence[Tensor], b: Sequence[Mesh]
     return hits / total if total else 0.0
 
 
-def group_penetration(people: Sequence[Mesh]) -> tuple[float, float]:
-    """Largest depth, and mean depth over penetrating vertices, over all ordered pairs of people [mm]."""
+def group_penetration(people: Sequence[Mesh]) -> GroupPenetration:
+    """Depths and volume over all pairs of people, meshes in metres; zeros for fewer than two people."""
     from huddle3d.contact import penetration
 
-    deepest, depth_sum, count = 0.0, 0.0, 0
+    deepest, depth_sum, count, volume = 0.0, 0.0, 0, 0.0
     for i, a in enumerate(people):
         for j, b in enumerate(people):
             if i != j:
@@ -78,19 +93,32 @@ def group_penetration(people: Sequence[Mesh]) -> tuple[float, float]:
                 deepest = max(deepest, float(result.max_mm))
                 depth_sum += float(result.mean_mm) * inside
                 count += inside
-    return deepest, depth_sum / count if count else 0.0
+                volume += result.volume_cm3 if i < j else 0.0
+    return GroupPenetration(deepest, depth_sum / count if count else 0.0, volume)
 
 
 def contact_metrics(predicted: Sequence[Mesh], truth: Sequence[Mesh], *, radius_m: float = 0.01) -> ContactMetrics:
-    """Contact and penetration metrics of matched people (entry k of both is the same person), meshes in metres in one world."""
+    """Contact and penetration metrics of matched people (entry k of both is the same person), meshes in metres in one world.
+
+    Raises:
+        InputError: fewer than two people, different numbers of people, an empty mesh or one that holds NaN.
+    """
+    if len(predicted) != len(truth) or len(truth) < 2:
+        raise InputError(
+            f"Contacts need two or more matched people, got {len(predicted)} predicted and {len(truth)} true ones.",
+            next_step="Match the people first; a single person has no contact metrics.",
+        )
+    for vertices, faces in (*predicted, *truth):
+        check_mesh(vertices, faces)
     contacts_p, contacts_t = contact_vertices(predicted, radius_m=radius_m), contact_vertices(truth, radius_m=radius_m)
-    deepest, mean = group_penetration(predicted)
+    found = group_penetration(predicted)
     return ContactMetrics(
         precision=_hit_rate(predicted, contacts_p, truth, contacts_t),
         recall=_hit_rate(truth, contacts_t, predicted, contacts_p),
         predicted_vertices=sum(int(c.sum()) for c in contacts_p),
         true_vertices=sum(int(c.sum()) for c in contacts_t),
-        penetration_max_mm=deepest,
-        penetration_mean_mm=mean,
-        true_penetration_max_mm=group_penetration(truth)[0],
+        penetration_max_mm=found.max_mm,
+        penetration_mean_mm=found.mean_mm,
+        true_penetration_max_mm=group_penetration(truth).max_mm,
+        penetration_volume_cm3=found.volume_cm3,
     )

@@ -8,16 +8,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from huddle3d.errors import ShapeError
+from huddle3d.errors import InputError, ShapeError
 
 __all__ = ["normal_l2", "psnr", "ssim"]
 
 PSNR_CAP_DB = 100.0
 
 
-def _same_shape(a: Tensor, b: Tensor) -> None:
+def _check(a: Tensor, b: Tensor) -> None:
     if a.shape != b.shape:
         raise ShapeError("predicted image", a.shape, tuple(b.shape))
+    if a.numel() == 0 or not bool(torch.isfinite(a).all() and torch.isfinite(b).all()):
+        raise InputError("A picture to be measured is empty or holds NaN or infinite values.")
 
 
 def psnr(
@@ -25,9 +27,9 @@ def psnr(
 ) -> float:
     """Peak signal-to-noise ratio [dB] of images in [0, 1] (peak 1, the same as peak 255 of 8-bit values); NaN for an empty mask.
 
-    Equal images would be infinitely good; they score 100 dB, so that means stay finite.
+    Raises :class:`ShapeError` for different sizes and :class:`InputError` for NaN. Equal images would be infinitely good; they score 100 dB, so that means stay finite.
     """
-    _same_shape(predicted, truth)
+    _check(predicted, truth)
     error = (predicted.double() - truth.double()).square()
     error = error.mean() if mask is None else error[mask].mean()
     mse = float(error)
@@ -51,7 +53,9 @@ def ssim(
 
     With a mask the local values are averaged over the mask's pixels only (NaN if it is empty); without one, 5 px at the border are left out.
     """
-    _same_shape(predicted, truth)
+    _check(predicted, truth)
+    if min(truth.shape[:2]) < 11:
+        raise InputError(f"SSIM needs pictures of at least 11 px a side, got {tuple(truth.shape[:2])}.")
     a, b = predicted.double().permute(2, 0, 1), truth.double().permute(2, 0, 1)
     mu_a, mu_b = _blur(a), _blur(b)
     var_a, var_b, cov = _blur(a * a) - mu_a**2, _blur(b * b) - mu_b**2, _blur(a * b) - mu_a * mu_b
@@ -68,6 +72,6 @@ def normal_l2(
     Normals are unit vectors, zero on the background, so opposite normals score 1 and a pixel covered by one surface only 0.25. The paper leaves
     the encoding and the background open; this is our reading.
     """
-    _same_shape(predicted, truth)
+    _check(predicted, truth)
     error = 0.25 * (predicted.double() - truth.double()).square().sum(-1)
     return float(error.mean() if mask is None else error[mask].mean())

@@ -13,7 +13,8 @@ import torch
 
 from huddle3d.bodies import BodyModel
 from huddle3d.errors import HuddleError
-from huddle3d.evaluation.scene import EvaluateConfig, Metrics, evaluate_scene
+from huddle3d.evaluation.metrics import EvaluateConfig, Metrics
+from huddle3d.evaluation.scene import evaluate_scene
 from huddle3d.people import Given, Listener, PeopleConfig, Reconstruction, run_photo
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import FAMILIES, SceneSpec, SyntheticSample, sample_spec
@@ -119,6 +120,7 @@ def evaluate_sample(
             camera=scene.bodies.camera,
             predicted_bodies=result.bodies,
             true_bodies=scene.bodies,
+            body_faces=body.faces,
             progress=progress,
         )
     except HuddleError as error:

@@ -2,105 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from huddle3d.errors import InputError
-from huddle3d.evaluation.contacts import ContactMetrics, contact_metrics
+from huddle3d.errors import InputError, WeightsMissingError
+from huddle3d.evaluation.contacts import contact_metrics
 from huddle3d.evaluation.joints import BodyMetrics, body_metrics
+from huddle3d.evaluation.levels import interaction
+from huddle3d.evaluation.lpips import Lpips, load_lpips
 from huddle3d.evaluation.matching import match_people
-from huddle3d.evaluation.surface import SurfaceMetrics, mean_surface, sample_with_normals, surface_metrics
-from huddle3d.evaluation.views import ImageMetrics, image_metrics
+from huddle3d.evaluation.metrics import EvaluateConfig, Metrics, PersonMetrics
+from huddle3d.evaluation.surface import Mesh, SurfaceMetrics, mean_surface, pair_surfaces, sample_with_normals
+from huddle3d.evaluation.unseen import SightMap
+from huddle3d.evaluation.views import image_metrics
 from huddle3d.geometry import Camera, apply, sample_surface, umeyama
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import Bodies, PersonMesh
 from huddle3d.scene.landmarks import BODY
 
-__all__ = ["EvaluateConfig", "Metrics", "PersonMetrics", "evaluate_scene"]
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """How predicted people are compared with true ones."""
-
-    alignment: Literal["none", "similarity"] = "none"
-    """``"none"``: both live in one world (same camera). ``"similarity"``: one scale, rotation and translation for the whole group, the
-    least-squares fit of the predicted COCO-17 landmarks of matched people to the true ones, is applied first (needs both sets of bodies)."""
-    samples: int = 100_000
-    """Surface samples of each mesh."""
-    contact_radius_m: float = 0.01
-    """Vertices nearer than this to another person touch [m]."""
-    image_size: int = 512
-    """Side of the orthographic pictures [px]."""
-    images: bool = True
-    """Whether to render and compare pictures."""
-    seed: int = 0
-    """Of the surface samples."""
-
-
-@dataclass(frozen=True)
-class PersonMetrics:
-    """One matched person."""
-
-    name: str
-    """Name in the truth."""
-    predicted_name: str
-    """Name in the prediction."""
-    surface: SurfaceMetrics
-    """Distances of this person's surface."""
-    image: ImageMetrics | None
-    """Pictures of this person alone; None if pictures were not asked for."""
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """All numbers of one scene. Lengths carry their unit in the name."""
-
-    alignment: str
-    """How the prediction was moved before it was measured."""
-    people_true: int
-    """People in the truth."""
-    people_predicted: int
-    """People in the prediction."""
-    missed: tuple[str, ...]
-    """Names of true people without a partner."""
-    invented: tuple[str, ...]
-    """Names of predicted people without a partner."""
-    group: SurfaceMetrics
-    """Distances of the surface of all people together; people without a partner count."""
-    instance: SurfaceMetrics
-    """Means over matched people."""
-    image: ImageMetrics | None
-    """Pictures of the group of matched people."""
-    contact: ContactMetrics | None
-    """None for a single person."""
-    bodies: BodyMetrics | None
-    """None without bodies."""
-    people: tuple[PersonMetrics, ...]
-    """Each matched person, in the order of the truth."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values; NaN (undefined) becomes None."""
-        return _plain(asdict(self))
-
-    def to_json(self) -> str:
-        """Strict JSON; undefined numbers are ``null``."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+__all__ = ["evaluate_scene"]
 
 
 def _points(meshes: Sequence[PersonMesh], count: int, generator: torch.Generator) -> list[Float[Tensor, "n 3"]]:
@@ -114,18 +39,13 @@ def _joined(meshes: Sequence[PersonMesh]) -> tuple[Tensor, Tensor]:
     return torch.cat([m.vertices for m in meshes]), torch.cat([m.faces + o for m, o in zip(meshes, offsets)])
 
 
-def _rows(bodies: Bodies, names: Sequence[str]) -> Float[Tensor, "K 75 3"]:
+def _rows(bodies: Bodies, names: Sequence[str]) -> list[int]:
     missing = [n for n in names if n not in bodies.names]
     if missing:
         raise InputError(
             f"No body is named {missing[0]!r}.", why=f"The bodies are {list(bodies.names)}.", next_step="Give bodies and meshes the same names."
         )
-    return bodies.landmarks[[bodies.names.index(n) for n in names]]
-
-
-def _aligned(predicted: Sequence[PersonMesh], landmarks: Tensor, truth: Tensor) -> tuple[list[PersonMesh], Tensor]:
-    T_true_pred = umeyama(landmarks[:, BODY].reshape(-1, 3).double(), truth[:, BODY].reshape(-1, 3).double()).to(landmarks.dtype)
-    return [replace(m, vertices=apply(T_true_pred, m.vertices)) for m in predicted], apply(T_true_pred, landmarks)
+    return [bodies.names.index(n) for n in names]
 
 
 def _check(predicted: Sequence[PersonMesh], truth: Sequence[PersonMesh], config: EvaluateConfig, bodies: Sequence[Bodies | None]) -> None:
@@ -137,14 +57,64 @@ def _check(predicted: Sequence[PersonMesh], truth: Sequence[PersonMesh], config:
         sample_with_normals(mesh.vertices, mesh.faces, 1)
 
 
+def _measure_bodies(
+    predicted: list[PersonMesh],
+    bodies: tuple[Bodies, Bodies],
+    names: tuple[list[str], list[str]],
+    alignment: str,
+    faces: Tensor | None,
+) -> tuple[list[PersonMesh], BodyMetrics]:
+    """Body metrics of matched people, and all predicted meshes after the alignment."""
+    (p, rows_p), (t, rows_t) = ((b, _rows(b, n)) for b, n in zip(bodies, names))
+    landmarks, true_landmarks, vertices, true_vertices = p.landmarks[rows_p], t.landmarks[rows_t], p.vertices[rows_p], t.vertices[rows_t]
+    if alignment == "similarity":
+        flat = [x[:, BODY].reshape(-1, 3).double() for x in (landmarks, true_landmarks)]
+        T_true_pred = umeyama(*flat).to(landmarks.dtype)
+        predicted = [replace(m, vertices=apply(T_true_pred, m.vertices)) for m in predicted]
+        landmarks, vertices = apply(T_true_pred, landmarks), apply(T_true_pred, vertices)
+    same = p.model == t.model and vertices.shape == true_vertices.shape
+    fits = faces is not None and len(faces) > 0 and int(faces.max()) < vertices.shape[1]
+    return predicted, body_metrics(
+        landmarks,
+        true_landmarks,
+        predicted_vertices=vertices if same or fits else None,
+        true_vertices=true_vertices if same else None,
+        faces=faces if fits else None,
+    )
+
+
+def _measure_surface(
+    predicted: Mesh, truth: Mesh, sight: SightMap | None, samples: int, generator: torch.Generator
+) -> tuple[SurfaceMetrics, SurfaceMetrics | None, float]:
+    """Metrics of a whole surface and of its unseen part, and the unseen share."""
+    pair = pair_surfaces(predicted, truth, samples=samples, generator=generator)
+    if sight is None:
+        return pair.metrics(), None, math.nan
+    unseen = ~sight.sees(pair.truth.points, pair.truth.normals)
+    return pair.metrics(), pair.metrics(unseen), float(unseen.double().mean())
+
+
+def _lpips(textured: bool) -> tuple[Lpips | None, dict[str, str]]:
+    """The network if the user has brought it; else why LPIPS and the measures of colour have no value."""
+    if not textured:
+        reason = "the truth has no colours"
+        return None, {name: reason for name in ("lpips", "psnr_db", "ssim", "occluded_psnr_db", "occluded_ssim", "unseen_psnr_db", "unseen_ssim")}
+    try:
+        return load_lpips(), {}
+    except WeightsMissingError as error:
+        return None, {"lpips": str(error)}
+
+
 def evaluate_scene(
     predicted: Sequence[PersonMesh],
     truth: Sequence[PersonMesh],
-    config: EvaluateConfig = EvaluateConfig(),
+    config: EvaluateConfig = EvaluateConfig(),  # noqa: B008 - frozen
     *,
     camera: Camera | None = None,
     predicted_bodies: Bodies | None = None,
     true_bodies: Bodies | None = None,
+    body_faces: Int[Tensor, "F 3"] | None = None,
+    textured: bool = True,
     progress: Progress = silent,
 ) -> Metrics:
     """Compare predicted people with true ones; meshes in metres, in one world (or up to a similarity, see ``config.alignment``).
@@ -156,9 +126,11 @@ def evaluate_scene(
         predicted: one mesh per person.
         truth: one mesh per person.
         config: what to measure.
-        camera: the photo's camera (true world); fixes the azimuth of the pictures.
+        camera: the photo's camera (true world); fixes the azimuth of the pictures, and which part of the truth counts as unseen.
         predicted_bodies: fitted bodies with the same names as ``predicted``.
         true_bodies: true bodies with the same names as ``truth``.
+        body_faces: of the predicted bodies; for their penetration.
+        textured: whether ``truth`` has colours; without them measures of colour are undefined.
         progress: receives the fraction done.
     """
     _check(predicted, truth, config, (predicted_bodies, true_bodies))
@@ -166,29 +138,30 @@ def evaluate_scene(
     pairs = match_people(_points(predicted, 2000, generator), _points(truth, 2000, generator))
     order = [i for i, _ in pairs]
     matched_t = [truth[j] for _, j in pairs]
-    bodies = None
-    everyone = list(predicted)
+    everyone, bodies = list(predicted), None
     if predicted_bodies is not None and true_bodies is not None:
-        landmarks = _rows(predicted_bodies, [predicted[i].name for i in order])
-        true_landmarks = _rows(true_bodies, [m.name for m in matched_t])
-        if config.alignment == "similarity":
-            everyone, landmarks = _aligned(predicted, landmarks, true_landmarks)
-        bodies = body_metrics(landmarks, true_landmarks)
+        names = [predicted[i].name for i in order], [m.name for m in matched_t]
+        everyone, bodies = _measure_bodies(everyone, (predicted_bodies, true_bodies), names, config.alignment, body_faces)
     matched_p = [everyone[i] for i in order]
     progress(0.1, "surfaces")
+    sight = SightMap.of(camera, *_joined(truth)) if camera is not None else None
     surfaces = []
     for n, (p, t) in enumerate(zip(matched_p, matched_t)):
-        surfaces.append(surface_metrics((p.vertices, p.faces), (t.vertices, t.faces), samples=config.samples, generator=generator))
+        surfaces.append(_measure_surface((p.vertices, p.faces), (t.vertices, t.faces), sight, config.samples, generator))
         progress(0.1 + 0.4 * (n + 1) / len(pairs), "surfaces")
-    group = surface_metrics(_joined(everyone), _joined(truth), samples=config.samples, generator=generator)
+    group, unseen, share = _measure_surface(_joined(everyone), _joined(truth), sight, config.samples, generator)
     progress(0.7, "contact")
-    contact = None
+    contact, meshes_t = None, [(m.vertices, m.faces) for m in matched_t]
     if len(pairs) > 1:
-        meshes = [[(m.vertices, m.faces) for m in side] for side in (matched_p, matched_t)]
-        contact = contact_metrics(*meshes, radius_m=config.contact_radius_m)
+        contact = contact_metrics([(m.vertices, m.faces) for m in matched_p], meshes_t, radius_m=config.contact_radius_m)
+    level = interaction([(m.vertices, m.faces) for m in truth], radius_m=config.contact_radius_m)
     progress(0.8, "pictures")
-    image, images = image_metrics(matched_p, matched_t, camera=camera, size=config.image_size) if config.images else (None, (None,) * len(pairs))
-    people = tuple(PersonMetrics(t.name, p.name, s, i) for p, t, s, i in zip(matched_p, matched_t, surfaces, images))
+    image, images, undefined = None, (None,) * len(pairs), {}
+    if config.images:
+        lpips, undefined = _lpips(textured)
+        settings = {"camera": camera, "size": config.image_size, "sight": sight, "lpips": lpips, "textured": textured}
+        image, images = image_metrics(matched_p, matched_t, **settings)
+    people = tuple(PersonMetrics(t.name, p.name, s[0], i, s[1]) for p, t, s, i in zip(matched_p, matched_t, surfaces, images))
     progress(1.0, "done")
     return Metrics(
         alignment=config.alignment,
@@ -197,9 +170,13 @@ def evaluate_scene(
         missed=tuple(m.name for j, m in enumerate(truth) if j not in {b for _, b in pairs}),
         invented=tuple(m.name for i, m in enumerate(predicted) if i not in set(order)),
         group=group,
-        instance=mean_surface(surfaces) or group,
+        instance=mean_surface([s[0] for s in surfaces]) or group,
         image=image,
         contact=contact,
         bodies=bodies,
         people=people,
+        unseen=unseen,
+        unseen_share=share,
+        interaction=level,
+        undefined=undefined,
     )

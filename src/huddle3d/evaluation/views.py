@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from huddle3d.errors import InputError
 from huddle3d.evaluation.images import normal_l2, psnr, ssim
+from huddle3d.evaluation.lpips import Lpips
+from huddle3d.evaluation.unseen import SightMap
 from huddle3d.geometry import Camera, look_at, vertex_normals
 from huddle3d.scene import PersonMesh
 
@@ -33,6 +36,14 @@ class ImageMetrics:
     """As ``psnr_db``, on the same pixels; NaN if nothing is hidden."""
     occluded_ssim: float
     """As ``ssim``, on the same pixels; NaN if nothing is hidden."""
+    lpips: float = math.nan
+    """Perceptual distance of the whole picture, see :class:`huddle3d.evaluation.lpips.Lpips`; NaN without its weights."""
+    unseen_normal_l2: float = math.nan
+    """As ``normal_l2``, on pixels whose true surface the input view does not see; NaN without a camera or if all is seen."""
+    unseen_psnr_db: float = math.nan
+    """As ``psnr_db``, on the same pixels."""
+    unseen_ssim: float = math.nan
+    """As ``ssim``, on the same pixels."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,8 @@ class _Views:
     colours: Float[Tensor, "n height width 3"]
     masks: Bool[Tensor, "n height width"]
     depth: Float[Tensor, "n height width"]
+    unseen: Bool[Tensor, "n height width"]
+    """Covered by a surface that the input view does not see (filled for the truth only)."""
 
 
 def evaluation_cameras(vertices: Float[Tensor, "v 3"], camera: Camera | None, *, size: int = 512) -> Camera:
@@ -60,16 +73,19 @@ def evaluation_cameras(vertices: Float[Tensor, "v 3"], camera: Camera | None, *,
     return Camera.orthographic(extent, size, size, look_at(eye, c.expand_as(eye)).to(vertices.dtype)).to(vertices.device)
 
 
-def _render(mesh: PersonMesh, cameras: Camera) -> _Views:
+def _render(mesh: PersonMesh, cameras: Camera, sight: SightMap | None = None) -> _Views:
     from huddle3d.render import interpolate, rasterize, texture_lookup
 
     raster = rasterize(mesh.vertices, mesh.faces, cameras)
     hit = raster.face_id >= 0
     normals = torch.nn.functional.normalize(interpolate(raster, mesh.faces, vertex_normals(mesh.vertices, mesh.faces)), dim=-1)
     colours = texture_lookup(raster, mesh.uv, mesh.faces_uv, mesh.texture)
+    unseen = torch.zeros_like(hit)
+    if sight is not None:
+        unseen[hit] = ~sight.sees(interpolate(raster, mesh.faces, mesh.vertices)[hit], normals[hit])
     on = hit[..., None]
     depth = torch.where(hit, raster.depth, torch.inf)
-    return _Views(torch.where(on, normals, 0.0), torch.where(on, colours, 1.0), hit, depth)
+    return _Views(torch.where(on, normals, 0.0), torch.where(on, colours, 1.0), hit, depth, unseen)
 
 
 def _compose(people: Sequence[_Views]) -> _Views:
@@ -81,7 +97,7 @@ def _compose(people: Sequence[_Views]) -> _Views:
         index = owner.reshape(1, *owner.shape, *[1] * (stack.ndim - 4)).expand(1, *stack.shape[1:])
         return stack.gather(0, index)[0]
 
-    return _Views(pick("normals"), pick("colours"), pick("masks"), pick("depth"))
+    return _Views(pick("normals"), pick("colours"), pick("masks"), pick("depth"), pick("unseen"))
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -89,33 +105,67 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(known) / len(known) if known else math.nan
 
 
-def _compare(p: _Views, t: _Views, hidden: Bool[Tensor, "n height width"] | None) -> ImageMetrics:
-    whole: list[tuple[float, float, float]] = []
-    occluded: list[tuple[float, float, float]] = []
-    for k in range(len(t.masks)):
-        whole.append((normal_l2(p.normals[k], t.normals[k]), psnr(p.colours[k], t.colours[k]), ssim(p.colours[k], t.colours[k])))
-        if hidden is not None and bool(hidden[k].any()):
-            h = hidden[k]
-            values = (normal_l2(p.normals[k], t.normals[k], h), psnr(p.colours[k], t.colours[k], h), ssim(p.colours[k], t.colours[k], h))
-            occluded.append(values)
-    return ImageMetrics(*(_mean([w[i] for w in whole]) for i in range(3)), *(_mean([o[i] for o in occluded]) for i in range(3)))
+_Values = tuple[float, float, float]
+_NO_VALUES: _Values = (math.nan, math.nan, math.nan)
+
+
+def _values(p: _Views, t: _Views, view: int, mask: Bool[Tensor, "height width"] | None, textured: bool) -> _Values:
+    """Normal error, PSNR and SSIM of one view, within the mask; the last two are NaN without true colours, all are for an empty mask."""
+    if mask is not None and not bool(mask.any()):
+        return _NO_VALUES
+    normal = normal_l2(p.normals[view], t.normals[view], mask)
+    if not textured:
+        return normal, math.nan, math.nan
+    return normal, psnr(p.colours[view], t.colours[view], mask), ssim(p.colours[view], t.colours[view], mask)
+
+
+def _means(values: Sequence[_Values]) -> _Values:
+    a, b, c = (_mean([v[i] for v in values]) for i in range(3))
+    return a, b, c
+
+
+def _compare(p: _Views, t: _Views, hidden: Bool[Tensor, "n height width"] | None, lpips: Lpips | None, textured: bool) -> ImageMetrics:
+    views = range(len(t.masks))
+    whole = _means([_values(p, t, k, None, textured) for k in views])
+    occluded = _means([_values(p, t, k, hidden[k], textured) for k in views]) if hidden is not None else _NO_VALUES
+    unseen = _means([_values(p, t, k, t.unseen[k], textured) for k in views])
+    perceptual = _mean([lpips.distance(p.colours[k], t.colours[k]) for k in views]) if lpips is not None and textured else math.nan
+    return ImageMetrics(*whole, *occluded, perceptual, *unseen)
 
 
 def image_metrics(
-    predicted: Sequence[PersonMesh], truth: Sequence[PersonMesh], *, camera: Camera | None = None, size: int = 512
+    predicted: Sequence[PersonMesh],
+    truth: Sequence[PersonMesh],
+    *,
+    camera: Camera | None = None,
+    size: int = 512,
+    sight: SightMap | None = None,
+    lpips: Lpips | None = None,
+    textured: bool = True,
 ) -> tuple[ImageMetrics, tuple[ImageMetrics, ...]]:
     """Picture measures of the group and of each person alone (entry k of both sequences is the same person).
 
     The occluded measures follow the paper: pixels of person i, rendered alone, that lie under another's silhouette in that view. The group's are
-    the means over its people.
+    the means over its people. The unseen measures are ours: pixels whose true surface point the input view does not show.
+
+    Args:
+        predicted: textured people [m].
+        truth: in the same world.
+        camera: of the photo; fixes the first azimuth.
+        size: of the square pictures [px].
+        sight: what the photo sees of the truth; without it the unseen measures are NaN.
+        lpips: the network; without it that measure is NaN.
+        textured: whether the truth has colours; without them all measures of colour are NaN.
     """
+    if len(predicted) != len(truth) or not truth:
+        raise InputError(f"Picture measures need matched people, got {len(predicted)} predicted and {len(truth)} true ones.")
     cameras = evaluation_cameras(torch.cat([m.vertices for m in truth]), camera, size=size)
-    p, t = [_render(m, cameras) for m in predicted], [_render(m, cameras) for m in truth]
+    p, t = [_render(m, cameras) for m in predicted], [_render(m, cameras, sight) for m in truth]
     each = []
     for i in range(len(t)):
         others = [t[j].masks for j in range(len(t)) if j != i]
         hidden = torch.stack(others).any(0) & t[i].masks if others else None
-        each.append(_compare(p[i], t[i], hidden))
-    group = _compare(_compose(p), _compose(t), None)
-    occluded = (_mean([getattr(m, name) for m in each]) for name in ("occluded_normal_l2", "occluded_psnr_db", "occluded_ssim"))
-    return ImageMetrics(group.normal_l2, group.psnr_db, group.ssim, *occluded), tuple(each)
+        each.append(_compare(p[i], t[i], hidden, lpips, textured))
+    group = _compare(_compose(p), _compose(t), None, lpips, textured)
+    occluded = {name: _mean([getattr(m, name) for m in each]) for name in ("occluded_normal_l2", "occluded_psnr_db", "occluded_ssim")}
+    return replace(group, **occluded), tuple(each)
