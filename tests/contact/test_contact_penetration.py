@@ -31,8 +31,21 @@ def test_cubes_share_a_box():
     vertices, faces = cube(0.5)
     shift = torch.tensor([0.7, 0.6, 0.5]).double()
     volume, _ = intersection_volume(MeshQuery(vertices, faces), MeshQuery(vertices + shift, faces))
-    # at edges and corners the larger of both distances is not the box's own distance: allow for that in the cells along them
+    # at edges and corners two surfaces pass through one cell at an angle: allow for that in the cells along them
     assert volume == pytest.approx(0.3 * 0.4 * 0.5 * 1e6, rel=0.01)
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.001])
+def test_skins_that_touch_face_to_face_share_their_overlap_only(depth):
+    vertices, faces = cube(0.5)
+    other = vertices + torch.tensor([1.0 - depth, 0.0, 0.0]).double()
+    low, high = torch.tensor([0.4, -0.6, -0.6]), torch.tensor([0.6, 0.6, 0.6])
+    # A protrusion that reaches into the other's box makes the cells centimetres wide, as arms around a back do.
+    arm = torch.stack([torch.where(vertices[:, k] > 0, high[k], low[k]).double() for k in range(3)], -1) * 0.5 + torch.tensor([1.2, 1.5, 0.0])
+    a, b = (torch.cat([vertices, arm]), torch.cat([faces, faces + len(vertices)])), (other, faces)
+    volume, cell = intersection_volume(MeshQuery(*a), MeshQuery(*b), samples=4096)
+    # Half-filled cells along the touching faces would count for tens of thousands of cm³ per metre of cell.
+    assert volume == pytest.approx(depth * 1e6, rel=0.05, abs=5.0)
 
 
 def test_one_inside_the_other():
