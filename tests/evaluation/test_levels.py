@@ -34,6 +34,10 @@ def test_levels(gap, side, level):
     assert interaction(plates(gap, side=side)).level == level
 
 
+def test_the_nearest_two_of_three_count():
+    assert interaction([plane(0.0), plane(0.05), plane(0.4)]).distance_cm == pytest.approx(5, rel=1e-4)
+
+
 def test_order_and_rigid_motion_do_not_matter():
     a, b = plates(0.005, shift=0.3)
     base, swapped = interaction([a, b]), interaction([b, a])

@@ -61,6 +61,17 @@ def test_swapped_colours_show_in_the_pictures_only():
     assert m.image.occluded_psnr_db == pytest.approx(-10 * torch.log10(torch.tensor(2 / 3 * 0.64)).item(), abs=1e-3)
 
 
+def test_an_error_that_nobody_hides_is_not_an_occluded_error():
+    # A small cube in front of a sphere hides its middle from the front and the back, and nothing from the sides.
+    vertices, faces = sphere(0.5)
+    truth = [person("a", (vertices, faces)), person("b", cube((0, 0, 2.0), 0.2))]
+    off = vertices.clone()
+    off[:, 1] = torch.where(off[:, 1].abs() > 0.25, 0.25 * off[:, 1].sign() + 0.3 * (off[:, 1] - 0.25 * off[:, 1].sign()), off[:, 1])
+    wrong = [replace(truth[0], vertices=off), truth[1]]
+    group, _ = image_metrics(wrong, truth, size=96)
+    assert group.normal_l2 > 1e-3 and group.occluded_normal_l2 < 1e-6
+
+
 def test_similarity_alignment_undoes_a_similarity(rng):
     truth = pair()
     landmarks = torch.randn(2, 75, 3, generator=rng)

@@ -16,6 +16,12 @@ def test_three_values_by_hand():
     assert (narrow.low, narrow.high) == (2, 2)
 
 
+def test_five_values_by_hand():
+    # P(median of 5 draws from 1..5 is <= 1) = .058, <= 2: .317, <= 3: .683: quantiles .2 and .8 are 2 and 4.
+    found = median_interval([1, 2, 3, 4, 5], level=0.6)
+    assert (found.low, found.high) == (2, 4)
+
+
 def test_interval_equals_scipy():
     from scipy.stats import bootstrap
 

@@ -1,7 +1,8 @@
 """Parametric bodies: Anny (embedded) and the SMPL family (files of the user) behind one differentiable interface."""
 
+from huddle3d.bodies._unpickle import read_pickled_arrays
 from huddle3d.bodies.load import body_names, load_body
 from huddle3d.bodies.model import BodyModel, Garment, Proxy
 from huddle3d.bodies.types import BodyOutput
 
-__all__ = ["BodyModel", "BodyOutput", "Garment", "Proxy", "body_names", "load_body"]
+__all__ = ["BodyModel", "BodyOutput", "Garment", "Proxy", "body_names", "load_body", "read_pickled_arrays"]

@@ -1,20 +1,34 @@
-"""``huddle3d eval``: the metrics table on seeded synthetic scenes."""
+"""``huddle3d eval``: the metrics table on seeded synthetic scenes, or on a data set of the user's."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import torch
 from tyro.extras import SubcommandApp
 
-from huddle3d.bodies import load_body
+from huddle3d.bodies import BodyModel, load_body
 from huddle3d.cli.console import LogFormat, StageProgress, print_line
-from huddle3d.cli.tables import print_results
+from huddle3d.cli.tables import print_comparisons, print_results
 from huddle3d.compute import choose_device
 from huddle3d.errors import InputError
-from huddle3d.evaluation import Protocol, SceneResult, default_specs, evaluate_sample, results_json
-from huddle3d.io import write_bytes
-from huddle3d.people import PeopleConfig, versions
+from huddle3d.evaluation import (
+    EvaluationSample,
+    Protocol,
+    ScenePictures,
+    SceneResult,
+    compare_variants,
+    default_specs,
+    draw_scene,
+    evaluate_sample,
+    evaluation_page,
+    read_variants,
+    results_json,
+)
+from huddle3d.io import prepare_output_dir, write_bytes
+from huddle3d.people import PeopleConfig, Reconstruction, plain, versions
 from huddle3d.synthesis import build_scene, render_scene
 
 __all__ = ["build_app"]
@@ -33,6 +47,8 @@ def people(
     bodies: Literal["true", "predicted", "both"] = "both",
     output: Path = Path("out/eval"),
     json: Path | None = None,
+    html: Path | None = None,
+    variants: Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
     log_format: LogFormat = "text",
@@ -48,6 +64,8 @@ def people(
         bodies: Give the true bodies, camera and masks, or only the picture, or do both.
         output: Folder for the runs.
         json: Also write all numbers to this file.
+        html: Also write a page into this folder: all tables in the paper's layout, every scene side by side.
+        variants: JSON file of named settings, for example {"full": {}, "no-carving": {"carve.iterations": 0}}; the others are compared with the first.
         device: auto, cpu, cuda or cuda:N.
         overwrite: Replace other runs' outputs in the same folders.
         log_format: Messages and progress as text or as JSON lines (stderr).
@@ -57,23 +75,68 @@ def people(
         raise InputError("--scenes must be at least 1.", next_step="For example --scenes 10.")
     if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
         raise InputError(f"--json {json} cannot be written.", next_step="Name a file in a folder that exists.")
+    configs = read_variants(variants, config) if variants is not None else {"": config}
+    if html is not None:
+        prepare_output_dir(html, overwrite, marker="index.html")
     choice = choose_device(device)
     print_line(f"device: {choice.device} ({choice.reason})", log_format)
     body = load_body(device=str(choice.device))
     protocols: tuple[Protocol, ...] = ("true", "predicted") if bodies == "both" else (bodies,)
     results: list[SceneResult] = []
-    for spec in default_specs(scenes, seed=seed):
-        sample = render_scene(build_scene(spec, body=body))
+    pictures: list[ScenePictures | None] = []
+    for sample in _synthetic(scenes, seed, body):
         for protocol in protocols:
-            name = f"{spec.family}_{spec.seed}_{protocol}"
-            with StageProgress(name, log_format) as listener:
-                result, _ = evaluate_sample(
-                    sample, protocol, output / name, body=body, config=config, device=choice.device, overwrite=overwrite, listener=listener
-                )
-            results.append(result)
-            print_line(f"{name}: {result.failure or 'measured'}", log_format)
+            for variant, settings in configs.items():
+                result, made = _run(sample, protocol, variant, settings, output, body, choice.device, overwrite, log_format)
+                results.append(result)
+                pictures.append(_draw(sample, made) if html is not None else None)
     print_results(results)
+    if variants is not None:
+        print_comparisons(compare_variants(results), next(iter(configs)))
+    facts = {"seed": seed, "versions": versions(), "device": str(choice.device)}
     if json is not None:
-        write_bytes(json, results_json(results, seed=seed, versions=versions(), device=str(choice.device)).encode(), overwrite=True)
+        write_bytes(json, results_json(results, **facts).encode(), overwrite=True)
         print_line(f"numbers: {json}", log_format)
+    if html is not None:
+        settings_shown = {**facts, "configuration": {name or "huddle3d": plain(c) for name, c in configs.items()}}
+        write_bytes(html / "index.html", evaluation_page(results, pictures, settings_shown).encode(), overwrite=True)
+        print_line(f"page: {html / 'index.html'}", log_format)
     return 0
+
+
+def _synthetic(scenes: int, seed: int, body: BodyModel) -> Iterator[EvaluationSample]:
+    for spec in default_specs(scenes, seed=seed):
+        yield EvaluationSample.of(render_scene(build_scene(spec, body=body)))
+
+
+def _run(
+    sample: EvaluationSample,
+    protocol: Protocol,
+    variant: str,
+    config: PeopleConfig,
+    output: Path,
+    body: BodyModel,
+    device: torch.device,
+    overwrite: bool,
+    log_format: LogFormat,
+) -> tuple[SceneResult, Reconstruction | None]:
+    name = f"{sample.name}_{protocol}" + (f"_{variant}" if variant else "")
+    with StageProgress(name, log_format) as listener:
+        result, made = evaluate_sample(
+            sample,
+            protocol,
+            output / name,
+            body=body,
+            config=config,
+            device=device,
+            overwrite=overwrite,
+            listener=listener,
+            variant=variant,
+        )
+    print_line(f"{name}: {result.failure or 'measured'}", log_format)
+    return result, made
+
+
+def _draw(sample: EvaluationSample, made: Reconstruction | None) -> ScenePictures:
+    result, camera = (made.meshes, made.bodies.camera) if made is not None else (None, None)
+    return draw_scene(sample.photo, sample.meshes, sample.camera, result, camera)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from huddle3d.evaluation import COLUMNS, SceneResult, row, summary
+from huddle3d.evaluation import BODY_COLUMNS, COLUMNS, PAPER_COLUMNS, PairedComparison, SceneResult, row, summary
 
-__all__ = ["print_results"]
+__all__ = ["print_comparisons", "print_results"]
 
 
 def _cells(values: dict[str, float | None]) -> list[str]:
@@ -19,13 +19,31 @@ def _cells(values: dict[str, float | None]) -> list[str]:
 
 
 def print_results(results: Sequence[SceneResult]) -> None:
-    """One row per scene and protocol, medians last."""
-    table = Table("scene", "bodies", *COLUMNS.values(), "s", "MiB", title="against the truth")
+    """One row per scene, protocol and variant, medians last."""
+    named = any(r.variant for r in results)
+    table = Table("scene", "bodies", *(["variant"] if named else []), *COLUMNS.values(), "s", "MiB", title="against the truth")
     for r in results:
         cells = _cells(row(r.metrics)) if r.metrics else ["failed: " + r.failure, *[""] * (len(COLUMNS) - 1)]
-        table.add_row(r.scene, r.protocol, *cells, f"{r.seconds:.0f}", f"{r.peak_mb:.0f}")
-    for protocol in sorted({r.protocol for r in results}):
-        some = [r for r in results if r.protocol == protocol]
+        table.add_row(r.scene, r.protocol, *([r.variant] if named else []), *cells, f"{r.seconds:.0f}", f"{r.peak_mb:.0f}")
+    for protocol, variant in sorted({(r.protocol, r.variant) for r in results}):
+        some = [r for r in results if (r.protocol, r.variant) == (protocol, variant)]
         if len(some) > 1:
-            table.add_row(f"median of {sum(r.metrics is not None for r in some)}/{len(some)}", protocol, *_cells(summary(some)), "", "", style="bold")
+            count = f"median of {sum(r.metrics is not None for r in some)}/{len(some)}"
+            table.add_row(count, protocol, *([variant] if named else []), *_cells(summary(some)), "", "", style="bold")
     Console(width=max(160, Console().width)).print(table)
+
+
+def print_comparisons(comparisons: Mapping[str, Mapping[str, Mapping[str, PairedComparison]]], baseline: str) -> None:
+    """One row per protocol, variant and metric: paired differences from the baseline."""
+    columns = PAPER_COLUMNS | BODY_COLUMNS
+    table = Table("bodies", "variant", "metric", "median difference", "95 % interval", "Wilcoxon p", "scenes", title=f"differences from {baseline}")
+    for protocol, variants in comparisons.items():
+        for name, found in variants.items():
+            for key in (k for k in columns if k in found):
+                c, d = found[key], columns[key].digits
+                spread = f"[{c.low:+.{d}f}, {c.high:+.{d}f}]"
+                table.add_row(
+                    protocol, name, f"{columns[key].heading} {columns[key].better}", f"{c.median_difference:+.{d}f}", spread, f"{c.p_value:.3f}", str(c.count),
+                    end_section=key == list(columns)[-1],
+                )  # fmt: skip
+    Console(width=max(120, Console().width)).print(table, markup=False)

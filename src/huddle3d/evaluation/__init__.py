@@ -1,5 +1,8 @@
 """Measures: predicted people against true ones, in the definitions of the published tables."""
 
+from huddle3d.evaluation.aggregate import by_level, compare_variants, intervals, results_json, summary
+from huddle3d.evaluation.alignment import align_surfaces
+from huddle3d.evaluation.columns import BODY_COLUMNS, COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, row
 from huddle3d.evaluation.contacts import ContactMetrics, GroupPenetration, contact_metrics, contact_vertices, group_penetration
 from huddle3d.evaluation.images import normal_l2, psnr, ssim
 from huddle3d.evaluation.joints import BodyMetrics, body_metrics
@@ -7,7 +10,10 @@ from huddle3d.evaluation.levels import LEVELS, Interaction, Level, interaction
 from huddle3d.evaluation.lpips import LPIPS_VARIABLE, Lpips, load_lpips
 from huddle3d.evaluation.matching import match_people, pairwise_distance
 from huddle3d.evaluation.metrics import EvaluateConfig, Metrics, PersonMetrics
-from huddle3d.evaluation.protocol import COLUMNS, Protocol, SceneResult, default_specs, evaluate_sample, results_json, row, summary
+from huddle3d.evaluation.page import evaluation_page
+from huddle3d.evaluation.pictures import ScenePictures, draw_scene
+from huddle3d.evaluation.protocol import Protocol, SceneResult, default_specs, evaluate_sample
+from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.evaluation.scene import evaluate_scene
 from huddle3d.evaluation.statistics import Interval, PairedComparison, median_interval, paired_comparison
 from huddle3d.evaluation.surface import (
@@ -21,9 +27,26 @@ from huddle3d.evaluation.surface import (
     surface_metrics,
 )
 from huddle3d.evaluation.unseen import SightMap
+from huddle3d.evaluation.variants import override, read_variants
 from huddle3d.evaluation.views import ImageMetrics, evaluation_cameras, image_metrics
 
 __all__ = [
+    "BODY_COLUMNS",
+    "INSTANCE_COLUMNS",
+    "PAPER_COLUMNS",
+    "UNSEEN_COLUMNS",
+    "Column",
+    "EvaluationSample",
+    "ScenePictures",
+    "draw_scene",
+    "evaluation_page",
+    "align_surfaces",
+    "by_level",
+    "compare_variants",
+    "format_cell",
+    "intervals",
+    "override",
+    "read_variants",
     "LEVELS",
     "LPIPS_VARIABLE",
     "GroupPenetration",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from huddle3d.errors import InputError, ShapeError
 
-__all__ = ["normal_l2", "psnr", "ssim"]
+__all__ = ["mean_ssim", "normal_l2", "psnr", "ssim", "ssim_map"]
 
 PSNR_CAP_DB = 100.0
 
@@ -36,14 +37,31 @@ def psnr(
     return PSNR_CAP_DB if mse <= 10 ** (-PSNR_CAP_DB / 10) else -10 * math.log10(mse)
 
 
-def _blur(x: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height width"]:
-    """Gaussian window of Wang et al. 2004: 11 × 11, sigma 1.5, normalised; borders mirrored."""
-    r = torch.arange(-5, 6, dtype=x.dtype, device=x.device)
-    w = torch.exp(-0.5 * (r / 1.5) ** 2)
-    w = w / w.sum()
-    x = torch.nn.functional.pad(x[:, None], (5, 5, 5, 5), mode="reflect")
-    x = torch.nn.functional.conv2d(x, w.view(1, 1, 1, -1))
-    return torch.nn.functional.conv2d(x, w.view(1, 1, -1, 1))[:, 0]
+def _blur(x: np.ndarray) -> np.ndarray:
+    """Gaussian window of Wang et al. 2004 over the last two axes: 11 × 11, sigma 1.5, normalised; borders mirrored."""
+    from scipy.ndimage import correlate1d
+
+    window = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    window /= window.sum()
+    return correlate1d(correlate1d(x, window, axis=-1, mode="mirror"), window, axis=-2, mode="mirror")
+
+
+def ssim_map(predicted: Float[Tensor, "height width 3"], truth: Float[Tensor, "height width 3"]) -> Float[Tensor, "height width"]:
+    """Local structural similarity of images in [0, 1], at least 11 × 11 px, mean over channels (Wang et al. 2004; K = 0.01, 0.03)."""
+    _check(predicted, truth)
+    if min(truth.shape[:2]) < 11:
+        raise InputError(f"SSIM needs pictures of at least 11 px a side, got {tuple(truth.shape[:2])}.")
+    a, b = (x.detach().cpu().double().permute(2, 0, 1).contiguous().numpy() for x in (predicted, truth))
+    mu_a, mu_b = _blur(a), _blur(b)
+    var_a, var_b, cov = _blur(a * a) - mu_a**2, _blur(b * b) - mu_b**2, _blur(a * b) - mu_a * mu_b
+    c1, c2 = 0.01**2, 0.03**2
+    local = ((2 * mu_a * mu_b + c1) * (2 * cov + c2)) / ((mu_a**2 + mu_b**2 + c1) * (var_a + var_b + c2))
+    return torch.from_numpy(local.mean(0)).to(truth.device)
+
+
+def mean_ssim(local: Float[Tensor, "height width"], mask: Bool[Tensor, "height width"] | None = None) -> float:
+    """Mean of :func:`ssim_map` over the mask's pixels (NaN if it is empty); without a mask over all but 5 px at the border."""
+    return float(local[5:-5, 5:-5].mean() if mask is None else local[mask].mean())
 
 
 def ssim(
@@ -53,15 +71,7 @@ def ssim(
 
     With a mask the local values are averaged over the mask's pixels only (NaN if it is empty); without one, 5 px at the border are left out.
     """
-    _check(predicted, truth)
-    if min(truth.shape[:2]) < 11:
-        raise InputError(f"SSIM needs pictures of at least 11 px a side, got {tuple(truth.shape[:2])}.")
-    a, b = predicted.double().permute(2, 0, 1), truth.double().permute(2, 0, 1)
-    mu_a, mu_b = _blur(a), _blur(b)
-    var_a, var_b, cov = _blur(a * a) - mu_a**2, _blur(b * b) - mu_b**2, _blur(a * b) - mu_a * mu_b
-    c1, c2 = 0.01**2, 0.03**2
-    local = ((2 * mu_a * mu_b + c1) * (2 * cov + c2)) / ((mu_a**2 + mu_b**2 + c1) * (var_a + var_b + c2))
-    return float(local[:, 5:-5, 5:-5].mean() if mask is None else local.mean(0)[mask].mean())
+    return mean_ssim(ssim_map(predicted, truth), mask)
 
 
 def normal_l2(

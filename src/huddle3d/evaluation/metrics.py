@@ -20,9 +20,10 @@ __all__ = ["EvaluateConfig", "Metrics", "PersonMetrics"]
 class EvaluateConfig:
     """How predicted people are compared with true ones."""
 
-    alignment: Literal["none", "similarity"] = "none"
+    alignment: Literal["none", "similarity", "surface"] = "none"
     """``"none"``: both live in one world (same camera). ``"similarity"``: one scale, rotation and translation for the whole group, the
-    least-squares fit of the predicted COCO-17 landmarks of matched people to the true ones, is applied first (needs both sets of bodies)."""
+    least-squares fit of the predicted COCO-17 landmarks of matched people to the true ones, is applied first (needs both sets of bodies).
+    ``"surface"``: one similarity from the surfaces of everybody, see :func:`huddle3d.evaluation.alignment.align_surfaces`."""
     samples: int = 100_000
     """Surface samples of each mesh."""
     contact_radius_m: float = 0.01

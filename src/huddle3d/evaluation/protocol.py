@@ -1,10 +1,7 @@
-"""The evaluation protocol: seeded synthetic scenes through the main job, with true or with predicted bodies, against their truth."""
+"""The evaluation protocol: one sample through the main job, with true or with predicted bodies, against its truth."""
 
 from __future__ import annotations
 
-import json
-import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,22 +10,18 @@ import torch
 
 from huddle3d.bodies import BodyModel
 from huddle3d.errors import HuddleError
+from huddle3d.evaluation.columns import row
 from huddle3d.evaluation.metrics import EvaluateConfig, Metrics
+from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.evaluation.scene import evaluate_scene
 from huddle3d.people import Given, Listener, PeopleConfig, Reconstruction, run_photo
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import FAMILIES, SceneSpec, SyntheticSample, sample_spec
 
-__all__ = ["COLUMNS", "Protocol", "SceneResult", "default_specs", "evaluate_sample", "results_json", "row", "summary"]
+__all__ = ["Protocol", "SceneResult", "default_specs", "evaluate_sample"]
 
 Protocol = Literal["true", "predicted"]
 """``"true"``: bodies, camera and masks of the truth are given (the published main tables). ``"predicted"``: only the picture is given."""
-
-COLUMNS = {
-    "cd_cm": "CD [cm]", "p2s_cm": "P2S [cm]", "nc": "NC", "f1cm": "F@1cm [%]", "bbox_iou": "IoU", "cp": "CP", "psnr": "PSNR [dB]",
-    "occ_psnr": "Occ. PSNR [dB]", "normal_l2": "Normal L2", "penetration_mm": "pen. max [mm]", "joint_pa_mpjpe_mm": "joint PA-MPJPE [mm]",
-}  # fmt: skip
-"""Keys of a row and their headings."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +41,15 @@ class SceneResult:
     """Of all stages."""
     peak_mb: float
     """Peak resident memory over the stages [MiB]."""
+    variant: str = ""
+    """Name of the configuration; empty for the only one."""
+    notes: tuple[str, ...] = ()
+    """What reading the sample assumed."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
         head = {"scene": self.scene, "family": self.family, "protocol": self.protocol, "failure": self.failure}
+        head |= {"variant": self.variant} if self.variant else {}
         cost = {"seconds": round(self.seconds, 2), "peak_mb": round(self.peak_mb)}
         return {**head, **cost, **(row(self.metrics) if self.metrics else {}), "metrics": self.metrics.to_dict() if self.metrics else None}
 
@@ -61,37 +59,8 @@ def default_specs(count: int, *, seed: int = 1000) -> list[SceneSpec]:
     return [sample_spec(seed + k, family=FAMILIES[k % len(FAMILIES)]) for k in range(count)]
 
 
-def row(metrics: Metrics) -> dict[str, float | None]:
-    """The columns of the published tables, from all metrics of one scene; undefined numbers are None."""
-    image, contact, bodies = metrics.image, metrics.contact, metrics.bodies
-    values = {
-        "cd_cm": metrics.group.chamfer_cm,
-        "p2s_cm": metrics.group.p2s_cm,
-        "nc": metrics.group.normal_consistency,
-        "f1cm": metrics.group.f_score,
-        "bbox_iou": metrics.group.bbox_iou,
-        "cp": contact.precision if contact else None,
-        "psnr": image.psnr_db if image else None,
-        "occ_psnr": image.occluded_psnr_db if image else None,
-        "normal_l2": image.normal_l2 if image else None,
-        "penetration_mm": contact.penetration_max_mm if contact else None,
-        "joint_pa_mpjpe_mm": bodies.joint_pa_mpjpe_mm if bodies else None,
-    }
-    return {k: (v if v is not None and v == v else None) for k, v in values.items()}
-
-
-def summary(results: Sequence[SceneResult]) -> dict[str, float | None]:
-    """Median of each column over the scenes that were reconstructed; None where no scene has a value."""
-    rows = [row(r.metrics) for r in results if r.metrics]
-    medians: dict[str, float | None] = {}
-    for key in COLUMNS:
-        values = [v for r in rows if (v := r[key]) is not None]
-        medians[key] = statistics.median(values) if values else None
-    return medians
-
-
 def evaluate_sample(
-    sample: SyntheticSample,
+    sample: SyntheticSample | EvaluationSample,
     protocol: Protocol,
     directory: Path,
     *,
@@ -100,39 +69,52 @@ def evaluate_sample(
     device: torch.device | str = "cpu",
     overwrite: bool = False,
     listener: Listener | None = None,
+    variant: str = "",
     progress: Progress = silent,
 ) -> tuple[SceneResult, Reconstruction | None]:
     """Run the main job on one sample into ``directory`` and measure it.
 
-    With true bodies everything lives in the true world and nothing is aligned; with predicted ones the group is aligned by one similarity of its
-    joints, because a single picture fixes neither scale nor the world's origin. A failed run is a result with its reason, not an error.
+    With true bodies everything lives in the true world and nothing is aligned; with predicted ones the group is aligned by one similarity,
+    because a single picture fixes neither scale nor the world's origin: of its joints where the truth has landmarks, else of its surfaces. A
+    failed run is a result with its reason, not an error.
+
+    Args:
+        sample: the picture and its truth.
+        protocol: what is given to the main job.
+        directory: of the run; a finished one is not repeated.
+        body: the body model.
+        config: of the main job.
+        device: of the main job.
+        overwrite: replace another run in the folder.
+        listener: hears of stages.
+        variant: name of ``config`` in the result.
+        progress: receives the measuring's share done.
     """
-    scene = sample.scene
-    given = Given(people=sample.people2d, bodies=scene.bodies) if protocol == "true" else Given()
-    name = f"{scene.spec.family}_{scene.spec.seed}"
+    if isinstance(sample, SyntheticSample):
+        sample = EvaluationSample.of(sample)
+
+    def done(metrics: Metrics | None, failure: str, seconds: float, peak: float) -> SceneResult:
+        return SceneResult(sample.name, sample.family, protocol, metrics, failure, seconds, peak, variant, sample.notes)
+
+    if protocol == "true" and (sample.bodies is None or sample.people2d is None):
+        return done(None, f"no true {body.name} bodies: only the protocol 'predicted' can run on this data set", 0.0, 0.0), None
+    given = Given(people=sample.people2d, bodies=sample.bodies) if protocol == "true" else Given()
+    alignment = "none" if protocol == "true" else "similarity" if sample.bodies is not None else "surface"
     try:
         result = run_photo(sample.photo, directory, config, given=given, body=body, device=device, overwrite=overwrite, listener=listener)
-        settings = EvaluateConfig(alignment="none" if protocol == "true" else "similarity")
         metrics = evaluate_scene(
             result.meshes,
-            scene.meshes,
-            settings,
-            camera=scene.bodies.camera,
+            sample.meshes,
+            EvaluateConfig(alignment=alignment),
+            camera=sample.camera,
             predicted_bodies=result.bodies,
-            true_bodies=scene.bodies,
+            true_bodies=sample.bodies,
             body_faces=body.faces,
+            textured=sample.textured,
             progress=progress,
         )
     except HuddleError as error:
         if error.exit_code == 2 and "--overwrite" in error.next_step:
             raise
-        return SceneResult(name, scene.spec.family, protocol, None, str(error), 0.0, 0.0), None
-    seconds, peak = sum(c.seconds for c in result.costs), max(c.peak_mb for c in result.costs)
-    return SceneResult(name, scene.spec.family, protocol, metrics, "", seconds, peak), result
-
-
-def results_json(results: Sequence[SceneResult], **extra: object) -> str:
-    """All results with their medians by protocol, as strict JSON."""
-    protocols = sorted({r.protocol for r in results})
-    medians = {p: summary([r for r in results if r.protocol == p]) for p in protocols}
-    return json.dumps({"median": medians, "scenes": [r.to_dict() for r in results], **extra}, indent=1, allow_nan=False) + "\n"
+        return done(None, str(error), 0.0, 0.0), None
+    return done(metrics, "", sum(c.seconds for c in result.costs), max(c.peak_mb for c in result.costs)), result

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from huddle3d.errors import InputError, WeightsMissingError
+from huddle3d.evaluation.alignment import align_surfaces
 from huddle3d.evaluation.contacts import contact_metrics
 from huddle3d.evaluation.joints import BodyMetrics, body_metrics
 from huddle3d.evaluation.levels import interaction
@@ -135,6 +136,10 @@ def evaluate_scene(
     """
     _check(predicted, truth, config, (predicted_bodies, true_bodies))
     generator = torch.Generator().manual_seed(config.seed)
+    if config.alignment == "surface":
+        seen_from = predicted_bodies.camera if predicted_bodies is not None else None
+        T = align_surfaces(predicted, truth, predicted_camera=seen_from, true_camera=camera, seed=config.seed)
+        predicted = [replace(m, vertices=apply(T, m.vertices)) for m in predicted]
     pairs = match_people(_points(predicted, 2000, generator), _points(truth, 2000, generator))
     order = [i for i, _ in pairs]
     matched_t = [truth[j] for _, j in pairs]

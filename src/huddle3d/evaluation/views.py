@@ -11,13 +11,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.evaluation.images import normal_l2, psnr, ssim
+from huddle3d.evaluation.images import mean_ssim, normal_l2, psnr, ssim_map
 from huddle3d.evaluation.lpips import Lpips
 from huddle3d.evaluation.unseen import SightMap
 from huddle3d.geometry import Camera, look_at, vertex_normals
 from huddle3d.scene import PersonMesh
 
-__all__ = ["ImageMetrics", "evaluation_cameras", "image_metrics"]
+__all__ = ["ImageMetrics", "evaluation_cameras", "image_metrics", "render_people"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,12 @@ def _compose(people: Sequence[_Views]) -> _Views:
     return _Views(pick("normals"), pick("colours"), pick("masks"), pick("depth"), pick("unseen"))
 
 
+def render_people(people: Sequence[PersonMesh], cameras: Camera) -> tuple[Float[Tensor, "n height width 3"], Float[Tensor, "n height width 3"]]:
+    """The pictures that the measures compare: unshaded colours on white, and world normals (zero on the background), of the whole group."""
+    group = _compose([_render(m, cameras) for m in people])
+    return group.colours, group.normals
+
+
 def _mean(values: Sequence[float]) -> float:
     known = [v for v in values if not math.isnan(v)]
     return math.fsum(known) / len(known) if known else math.nan
@@ -109,14 +115,14 @@ _Values = tuple[float, float, float]
 _NO_VALUES: _Values = (math.nan, math.nan, math.nan)
 
 
-def _values(p: _Views, t: _Views, view: int, mask: Bool[Tensor, "height width"] | None, textured: bool) -> _Values:
+def _values(p: _Views, t: _Views, view: int, mask: Bool[Tensor, "height width"] | None, local_ssim: Tensor | None) -> _Values:
     """Normal error, PSNR and SSIM of one view, within the mask; the last two are NaN without true colours, all are for an empty mask."""
     if mask is not None and not bool(mask.any()):
         return _NO_VALUES
     normal = normal_l2(p.normals[view], t.normals[view], mask)
-    if not textured:
+    if local_ssim is None:
         return normal, math.nan, math.nan
-    return normal, psnr(p.colours[view], t.colours[view], mask), ssim(p.colours[view], t.colours[view], mask)
+    return normal, psnr(p.colours[view], t.colours[view], mask), mean_ssim(local_ssim, mask)
 
 
 def _means(values: Sequence[_Values]) -> _Values:
@@ -126,9 +132,10 @@ def _means(values: Sequence[_Values]) -> _Values:
 
 def _compare(p: _Views, t: _Views, hidden: Bool[Tensor, "n height width"] | None, lpips: Lpips | None, textured: bool) -> ImageMetrics:
     views = range(len(t.masks))
-    whole = _means([_values(p, t, k, None, textured) for k in views])
-    occluded = _means([_values(p, t, k, hidden[k], textured) for k in views]) if hidden is not None else _NO_VALUES
-    unseen = _means([_values(p, t, k, t.unseen[k], textured) for k in views])
+    local = [ssim_map(p.colours[k], t.colours[k]) if textured else None for k in views]
+    whole = _means([_values(p, t, k, None, local[k]) for k in views])
+    occluded = _means([_values(p, t, k, hidden[k], local[k]) for k in views]) if hidden is not None else _NO_VALUES
+    unseen = _means([_values(p, t, k, t.unseen[k], local[k]) for k in views])
     perceptual = _mean([lpips.distance(p.colours[k], t.colours[k]) for k in views]) if lpips is not None and textured else math.nan
     return ImageMetrics(*whole, *occluded, perceptual, *unseen)
 

@@ -1,5 +1,6 @@
 """HUG3D: one photograph → one textured mesh per person."""
 
+from huddle3d.people._html import Figure, Section, page, table
 from huddle3d.people.canonical import CanonicalConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
 from huddle3d.people.complete import CompleteConfig, Completer, complete
@@ -16,6 +17,7 @@ __all__ = [
     "CarveConfig",
     "CompleteConfig",
     "Completer",
+    "Figure",
     "Given",
     "Listener",
     "Measurements",
@@ -23,16 +25,19 @@ __all__ = [
     "PeopleConfig",
     "Reconstruction",
     "RunStore",
+    "Section",
     "StageRecord",
     "canonicalise",
     "carve",
     "complete",
     "measure_people",
+    "page",
     "paint",
     "plain",
     "reconstruct",
     "run_photo",
     "scene_of",
+    "table",
     "versions",
     "write_outputs",
 ]

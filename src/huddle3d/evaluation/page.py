@@ -1,0 +1,117 @@
+"""The evaluation as one self-contained HTML page: the published tables' layout first, then every scene side by side."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from huddle3d.evaluation.aggregate import by_level, compare_variants, intervals, summary
+from huddle3d.evaluation.columns import BODY_COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, row
+from huddle3d.evaluation.pictures import ScenePictures
+from huddle3d.evaluation.protocol import SceneResult
+from huddle3d.people import Figure, Section, page, table
+
+__all__ = ["evaluation_page"]
+
+_BODIES = {"true": "true bodies, camera and masks are given (as in the published main tables)", "predicted": "only the picture is given"}
+
+
+def _head(columns: Mapping[str, Column]) -> list[str]:
+    return [f"{c.heading} {c.better}".strip() for c in columns.values()]
+
+
+def _groups(results: Sequence[SceneResult]) -> list[tuple[str, list[SceneResult]]]:
+    """Each variant under each protocol, with its label."""
+    keys = dict.fromkeys((r.protocol, r.variant) for r in sorted(results, key=lambda r: r.protocol != "true"))
+    return [(f"{v or 'huddle3d'}, {p} bodies", [r for r in results if (r.protocol, r.variant) == (p, v)]) for p, v in keys]
+
+
+def _medians(results: Sequence[SceneResult], columns: Mapping[str, Column]) -> str:
+    rows = []
+    for label, some in _groups(results):
+        medians, spread = summary(some), intervals(some)
+        cells = []
+        for key, column in columns.items():
+            text = format_cell(medians, key, column)
+            if key in spread:
+                text += f" [{spread[key].low:.{column.digits}f}, {spread[key].high:.{column.digits}f}]"
+            cells.append(text)
+        rows.append((label, f"{sum(r.metrics is not None for r in some)}/{len(some)}", *cells))
+    return table(("method", "scenes", *_head(columns)), rows)
+
+
+def _levels(results: Sequence[SceneResult]) -> str:
+    rows = []
+    for label, some in _groups(results):
+        for level, (count, medians) in by_level(some).items():
+            rows.append((label, level, str(count), *(format_cell(medians, k, c) for k, c in PAPER_COLUMNS.items())))
+    return table(("method", "level", "scenes", *_head(PAPER_COLUMNS)), rows)
+
+
+def _comparisons(results: Sequence[SceneResult]) -> str:
+    columns = PAPER_COLUMNS | BODY_COLUMNS
+    rows = []
+    for protocol, variants in compare_variants(results).items():
+        for name, found in variants.items():
+            for key, c in found.items():
+                if key in columns:
+                    d = columns[key].digits
+                    cells = (f"{c.median_difference:+.{d}f}", f"[{c.low:+.{d}f}, {c.high:+.{d}f}]", f"{c.p_value:.3f}", str(c.count))
+                    rows.append((f"{protocol} bodies", name, f"{columns[key].heading} {columns[key].better}", *cells))
+    return table(("protocol", "variant", "metric", "median difference", "95 % interval", "Wilcoxon p", "scenes"), rows)
+
+
+def _scene(result: SceneResult, pictures: ScenePictures | None) -> Section:
+    title = f"{result.scene}, {result.protocol} bodies" + (f", {result.variant}" if result.variant else "")
+    figures = []
+    if pictures is not None:
+        figures = [
+            Figure(pictures.photo, "input"),
+            Figure(pictures.truth, "truth"),
+            Figure(pictures.result, "result"),
+            Figure(pictures.around, "0, 90, 180, 270° from the photo; rows: truth, result, normals of the truth, normals of the result"),
+        ]
+    warnings = [*result.notes, *([f"Failed: {result.failure}"] if result.failure else [])]
+    body = ""
+    if result.metrics:
+        values = row(result.metrics)
+        body = table(_head(PAPER_COLUMNS), [[format_cell(values, k, c) for k, c in PAPER_COLUMNS.items()]])
+        m = result.metrics
+        who = f"{len(m.missed)} missed, {len(m.invented)} invented"
+        level = f"; interaction: {m.interaction.level}, {m.interaction.contact_area_cm2:.0f} cm² of contact" if m.interaction else ""
+        body += f"<p>People: {who}{level}.</p>"
+    return Section(title, figures, body, warnings)
+
+
+def _undefined(results: Sequence[SceneResult]) -> list[str]:
+    reasons = dict.fromkeys((k, why) for r in results if r.metrics for k, why in r.metrics.undefined.items())
+    return [f"No value for {k}: {why}" for k, why in reasons]
+
+
+def evaluation_page(results: Sequence[SceneResult], pictures: Sequence[ScenePictures | None], settings: dict[str, Any]) -> str:
+    """The page as one HTML document.
+
+    Args:
+        results: of all scenes, protocols and variants.
+        pictures: of each result, or None.
+        settings: seed, versions, device, command; shown folded.
+    """
+    given = "; ".join(f"{p}: {text}" for p, text in _BODIES.items() if any(r.protocol == p for r in results))
+    unseen = "<p>Restricted to the part of the true surface that the input view does not see. Our own split; the paper's Occ. columns are above.</p>"
+    sections = [
+        Section("Main table", body=f"<p>Medians over scenes, 95 % bootstrap intervals. {given}.</p>" + _medians(results, PAPER_COLUMNS),
+                warnings=_undefined(results)),
+        Section("By interaction level of the truth", body=_levels(results)),
+        Section("Per instance", body=_medians(results, INSTANCE_COLUMNS)),
+        Section("Bodies, contact, penetration", body=_medians(results, BODY_COLUMNS)),
+        Section("What the photo does not see", body=unseen + _medians(results, UNSEEN_COLUMNS)),
+    ]  # fmt: skip
+    if len({r.variant for r in results}) > 1:
+        first = next(iter(results)).variant
+        sections.append(Section("Variants, paired by scene", body=f"<p>Differences from <b>{html.escape(first)}</b>.</p>" + _comparisons(results)))
+    sections += [_scene(r, p) for r, p in zip(results, pictures)]
+    sections.append(Section("How this was made", folded=[("settings, versions, device", json.dumps(settings, indent=1, sort_keys=True))]))
+    count = len({r.scene for r in results})
+    return page("huddle3d: evaluation", f"{count} scenes. How each figure is made: docs/evaluation.md.", sections)
