@@ -9,9 +9,10 @@ from perception_poses import make_pose
 from huddle3d.perception import _joint
 from huddle3d.perception._joint import reconsider, shared_limbs
 from huddle3d.perception._pose import Pose
-from huddle3d.perception._roi import Picture, Roi
+from huddle3d.perception._roi import Picture
 
 SIZE = 400
+EVERYWHERE = np.ones((SIZE, SIZE), np.float32)
 PICTURE = Picture(np.full((SIZE, SIZE, 3), 120, np.uint8))
 
 
@@ -37,8 +38,6 @@ def embrace(monkeypatch: pytest.MonkeyPatch) -> dict[str, Pose]:
     left, right = make_pose(120, 200, 60), make_pose(260, 200, 60)
     mixed = with_legs_of(left, right)
     answers: dict[str, Pose] = {"left": left, "right": right, "mixed": mixed}
-    everything = np.full((256, 256), 6.0, np.float32)
-    monkeypatch.setattr(_joint, "with_more_masks", lambda picture, pose, networks: replace(pose, mask_logits=everything, roi=Roi(190, 200, 400)))
     monkeypatch.setattr(_joint, "quality", lambda pose: pose.flag)
     return answers
 
@@ -57,7 +56,7 @@ def looks(monkeypatch: pytest.MonkeyPatch, *answers: Pose) -> list[Pose]:
 def test_a_body_without_skeleton_gets_its_own_back(embrace: dict[str, Pose], monkeypatch: pytest.MonkeyPatch) -> None:
     mixed, right = replace(embrace["mixed"], flag=0.7), replace(embrace["right"], flag=0.9)
     asked = looks(monkeypatch, replace(embrace["left"], flag=0.8))
-    result = reconsider(PICTURE, [right, mixed], [], None)  # type: ignore[arg-type]
+    result = reconsider(PICTURE, [right, mixed], [], None, EVERYWHERE)  # type: ignore[arg-type]
     assert asked[0] is mixed  # the least sure one first
     assert np.array_equal(result[1].points, embrace["left"].points)
 
@@ -65,14 +64,14 @@ def test_a_body_without_skeleton_gets_its_own_back(embrace: dict[str, Pose], mon
 def test_a_less_sure_look_is_not_taken(embrace: dict[str, Pose], monkeypatch: pytest.MonkeyPatch) -> None:
     mixed, right = replace(embrace["mixed"], flag=0.7), replace(embrace["right"], flag=0.9)
     looks(monkeypatch, replace(embrace["left"], flag=0.69))
-    result = reconsider(PICTURE, [right, mixed], [], None)  # type: ignore[arg-type]
+    result = reconsider(PICTURE, [right, mixed], [], None, EVERYWHERE)  # type: ignore[arg-type]
     assert result[1] is mixed
 
 
 def test_a_sure_look_that_explains_less_is_not_taken(embrace: dict[str, Pose], monkeypatch: pytest.MonkeyPatch) -> None:
     left, right = replace(embrace["left"], flag=0.8), replace(embrace["right"], flag=0.9)
     looks(monkeypatch, replace(embrace["mixed"], flag=0.85))
-    result = reconsider(PICTURE, [left, right], [], None)  # type: ignore[arg-type]
+    result = reconsider(PICTURE, [left, right], [], None, EVERYWHERE)  # type: ignore[arg-type]
     assert result[0] is left
 
 

@@ -78,7 +78,7 @@ def test_best_azimuth_where_none_is_good_enough(row, body):
 
 def test_files_without_the_entry_stay_where_they_are():
     document = json.loads(sample_spec(3).to_json())
-    assert document["camera"].pop("least_visible") == 0.5
+    assert document["camera"].pop("least_visible") == 0.65
     assert SceneSpec.from_json(json.dumps(document)).camera.least_visible == 0.0
     document["camera"]["least_visible"] = 1.5
     with pytest.raises(InputError, match="camera"):

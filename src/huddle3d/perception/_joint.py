@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from huddle3d.perception._anchors import Detection
-from huddle3d.perception._consensus import settle, with_more_masks
+from huddle3d.perception._consensus import settle
 from huddle3d.perception._erase import paint_over, person_region
+from huddle3d.perception._evidence import EXPLAINED_REACH
 from huddle3d.perception._judgement import face_of, quality
-from huddle3d.perception._pose import HEAD, Pose, estimate_pose, soft_mask
+from huddle3d.perception._pose import HEAD, Pose, estimate_pose
 from huddle3d.perception._roi import Picture, Roi, roi_of_window
 from huddle3d.perception._runner import Networks
 from huddle3d.perception._similarity import body_scale
@@ -26,15 +27,15 @@ __all__ = ["reconsider", "shared_limbs"]
 
 _SUSPECT = 0.06
 """Unexplained plus shared parts from which a person is looked at again."""
-_REACH = 1.3
-"""Half thicknesses of the body's parts up to which a pixel counts as explained."""
 _WEIGHT = 2.0
 """Weight of the unexplained share, and of the share of limbs that lie on another's, against the logarithm of the quality."""
 _LIMBS = ((11, 13), (13, 15), (12, 14), (14, 16), (23, 25), (25, 27), (24, 26), (26, 28))
 """BlazePose rows of upper arms, forearms, thighs and shins; left and right alternate in pairs."""
 
 
-def reconsider(picture: Picture, poses: Sequence[Pose], faces: Sequence[Detection], networks: Networks) -> list[Pose]:
+def reconsider(
+    picture: Picture, poses: Sequence[Pose], faces: Sequence[Detection], networks: Networks, evidence: Float[np.ndarray, "height width"]
+) -> list[Pose]:
     """The poses, some of them replaced by others with the same head that explain more of the picture.
 
     For each person in question, the least sure one first, looks are taken at several regions, also with all others painted over. Among those
@@ -43,13 +44,11 @@ def reconsider(picture: Picture, poses: Sequence[Pose], faces: Sequence[Detectio
     """
     poses = list(poses)
     size = (picture.height, picture.width)
-    masks = [soft_mask(with_more_masks(picture, p, networks), *size) > 0.5 for p in poses]
-    evidence = np.logical_or.reduce(masks) if masks else np.zeros(size, bool)
-    regions = [person_region(p, *size, reach=_REACH) for p in poses]
+    regions = [person_region(p, *size, reach=EXPLAINED_REACH) for p in poses]
     for i in sorted(range(len(poses)), key=lambda k: quality(poses[k])):
         rivals = [p for k, p in enumerate(poses) if k != i]
         taken = np.logical_or.reduce([np.zeros(size, bool), *(r for k, r in enumerate(regions) if k != i)])
-        own = evidence & _window(poses[i], size)
+        own = (evidence > 0.5) & _window(poses[i], size)
         total = max(int(own.sum()), 1)
         own &= ~taken
         losses = partial(_loss, own=own, total=total, others=rivals)
@@ -58,13 +57,13 @@ def reconsider(picture: Picture, poses: Sequence[Pose], faces: Sequence[Detectio
         looks = _looks(picture, poses[i], rivals, own, faces, networks)
         candidates = [p for p in looks if quality(p) >= quality(poses[i])]
         poses[i] = max([poses[i], *candidates], key=lambda p, losses=losses: math.log(max(quality(p), 1e-3)) - _WEIGHT * losses(p))
-        regions[i] = person_region(poses[i], *size, reach=_REACH)
+        regions[i] = person_region(poses[i], *size, reach=EXPLAINED_REACH)
     return poses
 
 
 def _loss(pose: Pose, own: Bool[np.ndarray, "height width"], total: int, others: Sequence[Pose]) -> float:
     """Share of unexplained pixels (of ``own``, those on nobody else's limbs, per ``total``) and of limbs that lie on others' limbs."""
-    return float((own & ~person_region(pose, *own.shape, reach=_REACH)).sum()) / total + shared_limbs(pose, others)
+    return float((own & ~person_region(pose, *own.shape, reach=EXPLAINED_REACH)).sum()) / total + shared_limbs(pose, others)
 
 
 def shared_limbs(pose: Pose, others: Sequence[Pose]) -> float:

@@ -6,18 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from huddle3d.perception._anchors import Detection, suppress
 from huddle3d.perception._config import PerceiveConfig
 from huddle3d.perception._consensus import settle, with_more_masks
 from huddle3d.perception._erase import paint_over, person_region
+from huddle3d.perception._evidence import EXPLAINED_REACH, own_share, person_evidence, unexplained_parts
 from huddle3d.perception._face import body_regions, detect_faces, verified
 from huddle3d.perception._hands import find_hands
 from huddle3d.perception._joint import reconsider
 from huddle3d.perception._judgement import face_of, has_face, has_hand_for_head, has_head_of, is_plausible, lies_on_others, quality, share_on
-from huddle3d.perception._pose import Pose, detect_poses, estimate_pose, refine_pose, roi_of_detection
+from huddle3d.perception._pose import HEAD, Pose, detect_poses, estimate_pose, refine_pose, roi_of_detection
 from huddle3d.perception._proportions import with_room_below
 from huddle3d.perception._roi import Picture, Roi, roi_of_window
 from huddle3d.perception._runner import Networks
@@ -28,6 +30,12 @@ __all__ = ["Found", "find_people", "tiles"]
 
 _FACE_SEED = 0.6
 """Verified score of a face that starts a search for its body."""
+_OWN_SHARE = 0.4
+"""Share of the pixels of a pose that must be person pixels which nobody else explains, so that it is no part of somebody else."""
+_PART_SCORE = 0.5
+"""Stands for the detector's score where masks, not the detector, tell of a person."""
+_PART_BONUS = 0.15
+"""By how much less quality a person needs who explains pixels that nobody else explains."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,72 @@ def find_people(picture: Picture, networks: Networks, config: PerceiveConfig, pr
         poses += new
         progress((k + 2) / (config.repeats + 2), f"{len(poses)} people")
     poses = _confirmed(poses, faces, picture, networks, config, doubtful)
-    poses = _without_ghosts(poses, faces, picture, networks)
+    evidence = person_evidence(picture, poses, networks)
+    poses = _without_ghosts(poses, faces, picture, networks, evidence)
+    poses += _from_evidence(picture, poses, evidence, networks, config, faces)
     poses = [_alone(picture, i, poses, faces, networks, config) for i in range(len(poses))]
-    poses = reconsider(picture, poses, faces, networks)
-    poses = _without_ghosts(poses, faces, picture, networks)
+    poses = reconsider(picture, poses, faces, networks, evidence)
+    poses = _confirmed(poses, faces, picture, networks, config, doubtful)
+    poses = _without_ghosts(poses, faces, picture, networks, evidence)
     poses = [with_more_masks(picture, p, networks) for p in poses]
     return Found(poses, faces, _elsewhere(doubtful, poses, picture, config))
+
+
+def _from_evidence(
+    picture: Picture,
+    poses: Sequence[Pose],
+    evidence: Float[np.ndarray, "height width"],
+    networks: Networks,
+    config: PerceiveConfig,
+    faces: Sequence[Detection],
+) -> list[Pose]:
+    """People whose bodies the masks show although no skeleton explains them: in an embrace, seen from behind, or half hidden.
+
+    Each such part is looked at with everything else of the known people painted over. Its pixels are evidence, so less quality is needed.
+    """
+    found: list[Pose] = []
+    for _ in range(config.repeats):
+        known = [*poses, *found]
+        best = _best_for_parts(picture, unexplained_parts(evidence, known, picture), known, networks, config, faces)
+        if best is None:
+            break
+        found.append(best)
+    return found
+
+
+def _best_for_parts(
+    picture: Picture,
+    parts: Sequence[Bool[np.ndarray, "height width"]],
+    known: Sequence[Pose],
+    networks: Networks,
+    config: PerceiveConfig,
+    faces: Sequence[Detection],
+) -> Pose | None:
+    """The surest new person who explains half of an unexplained part."""
+    size = (picture.height, picture.width)
+    candidates: list[tuple[float, Pose]] = []
+    for part in parts:
+        near = cv2.dilate(part.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        rest = Picture(paint_over(picture.image, [person_region(p, *size) & ~near for p in known]))
+        ys, xs = np.nonzero(part)
+        window = roi_of_window((float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1)))
+        for scale in (1.1, 1.4):
+            for variant in networks.landmark_variants():
+                roi = window.shifted(0, -0.05, scale)
+                pose = _with_face(settle(rest, estimate_pose(rest, roi, variant, _PART_SCORE), variant), faces)
+                covers = (part & person_region(pose, *size, reach=EXPLAINED_REACH)).sum() >= 0.5 * part.sum()
+                new = not any(is_same_person(pose, p, config.same_person_oks) or has_head_of(pose, p, faces) for p in known)
+                if covers and new and is_plausible(pose, picture, config) and pose.flag >= config.presence_threshold:
+                    # Heads are painted over more easily than bodies; a look that puts the head elsewhere is worth less.
+                    candidates.append((quality(pose) * (0.6 + 0.4 * _head_share(pose, near)), pose))
+    best = max(candidates, key=lambda c: c[0], default=(0.0, None))[1]
+    return best if best is not None and quality(best) >= config.min_quality - _PART_BONUS else None
+
+
+def _head_share(pose: Pose, region: Bool[np.ndarray, "height width"]) -> float:
+    """Share of the head's points that lie in a region."""
+    cells = np.clip(pose.points[list(HEAD)].astype(int), 0, np.array(region.shape)[::-1] - 1)
+    return float(region[cells[:, 1], cells[:, 0]].mean())
 
 
 def _confirmed(
@@ -93,19 +161,23 @@ def _confirmed(
     """
     kept = []
     for pose in poses:
-        looks = [[estimate_pose(picture, pose.roi, v, pose.score, mirrored=m).flag for m in (False, True)] for v in networks.landmark_variants()]
-        sure = has_face(pose, faces) or max(sum(flags) / 2 for flags in looks) >= config.presence_threshold
+        sure = has_face(pose, faces)
+        for variant in networks.landmark_variants():
+            sure = sure or settle(picture, estimate_pose(picture, pose.roi, variant, pose.score), variant).flag >= config.presence_threshold
         (kept if sure else doubtful).append(pose)
     return kept
 
 
-def _without_ghosts(poses: Sequence[Pose], faces: Sequence[Detection], picture: Picture, networks: Networks) -> list[Pose]:
-    """The poses that stand when seen together, best first: faceless parts of better ones are dropped."""
+def _without_ghosts(
+    poses: Sequence[Pose], faces: Sequence[Detection], picture: Picture, networks: Networks, evidence: Float[np.ndarray, "height width"]
+) -> list[Pose]:
+    """The poses that stand when seen together, best first: faceless parts of better ones that explain no person pixels of their own are dropped."""
     kept: list[Pose] = []
     ranked = sorted(poses, key=quality, reverse=True)
     hands = find_hands(picture, ranked, networks) if any(not has_face(p, faces) for p in ranked) else []
     for pose in ranked:
-        if has_face(pose, faces) or not (lies_on_others(pose, kept, picture) or has_hand_for_head(pose, hands)):
+        ghostly = not has_face(pose, faces) and (lies_on_others(pose, kept, picture) or has_hand_for_head(pose, hands))
+        if not ghostly or own_share(evidence, pose, kept, picture) >= _OWN_SHARE:
             kept.append(pose)
     return kept
 

@@ -29,7 +29,7 @@ def turns(spec: CameraSpec) -> list[CameraSpec]:
 
 
 def visible_shares(vertices: Float[Tensor, "K V 3"], body: BodyModel, camera: Camera) -> Float[Tensor, "K 2"]:
-    """Share of the pixels of each body, and of each head with its face, that nobody else hides; 0 for those out of the picture.
+    """Share of the pixels of each body that nobody else hides, and of each head that nothing hides, own arms included; 0 out of the picture.
 
     Args:
         vertices: bodies [m], world.
@@ -47,9 +47,10 @@ def visible_shares(vertices: Float[Tensor, "K V 3"], body: BodyModel, camera: Ca
     together = rasterize(vertices.reshape(-1, 3), all_faces, small).face_id[0]
     shares = torch.zeros(count, 2)
     for k in range(count):
-        alone = rasterize(vertices[k], body.faces, small).face_id[0]
-        seen = together == torch.where(alone >= 0, alone + k * len(body.faces), -2)
-        of_head = (alone >= 0) & head[alone.clamp_min(0)]
-        for column, pixels in enumerate((alone >= 0, of_head)):
-            shares[k, column] = float((seen & pixels).sum()) / max(int(pixels.sum()), 1)
+        start = k * len(body.faces)
+        own = (together >= start) & (together < start + len(body.faces))
+        for column, part in enumerate((torch.ones_like(head), head)):
+            alone = rasterize(vertices[k], body.faces[part], small).face_id[0] >= 0
+            seen = own & part[(together - start).clamp(0, len(part) - 1)]
+            shares[k, column] = float((seen & alone).sum()) / max(int(alone.sum()), 1)
     return shares

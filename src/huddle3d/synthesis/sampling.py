@@ -8,7 +8,9 @@ from typing import Any, Literal, TypeVar
 import torch
 
 from huddle3d.errors import InputError
+from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.spec import (
+    ALL_FAMILIES,
     FAMILIES,
     RGB,
     BackdropSpec,
@@ -18,10 +20,13 @@ from huddle3d.synthesis.spec import (
     HairSpec,
     LensSpec,
     LightSpec,
+    MotionSpec,
     PatternSpec,
     PersonSpec,
     SceneSpec,
+    families_for,
 )
+from huddle3d.synthesis.wardrobes import with_wardrobes
 
 __all__ = ["DEMO_FAMILY", "DEMO_SEED", "sample_spec"]
 
@@ -30,8 +35,11 @@ DEMO_SEED = 1001
 DEMO_FAMILY: Family = "handshake"
 """Its interaction."""
 
-_LEAST_VISIBLE = 0.5
+_LEAST_VISIBLE = 0.65
 """Of each person and each head: a photographer does not take a person whose face is behind another's head."""
+
+_WIDE: tuple[Family, ...] = ("handshake", "high_five", "pushing", "dance_hold", "holding_hands", "conga_line", "solo", "motion")
+"""Families of two that need a picture wider than high."""
 
 T = TypeVar("T")
 
@@ -118,7 +126,7 @@ def _camera(d: _Draw, family: Family, people: int) -> CameraSpec:
     azimuth = d.between(-40, 40)
     if family == "hug":  # nearer to straight aside than the others: from behind one person hides the other
         azimuth = round(0.6 * azimuth, 4)
-    wide = family in ("handshake", "high_five") or people > 2
+    wide = family in _WIDE or people > 2
     width, height = (1024, 768) if wide else d.pick(((768, 1024), (896, 896), (1024, 768)))
     return CameraSpec(azimuth, elevation, d.between(-3, 3), d.between(35, 58), d.between(0.78, 0.92), width, height, _LEAST_VISIBLE)
 
@@ -138,26 +146,33 @@ def _light(d: _Draw, outdoors: bool) -> LightSpec:
     )
 
 
-def sample_spec(seed: int, *, people: int = 2, family: Family | None = None) -> SceneSpec:
-    """A random scene; the same seed, number and family give the same file.
+def sample_spec(
+    seed: int, *, people: int = 2, family: Family | None = None, motion: MotionSpec | None = None, assets: Assets | None = None
+) -> SceneSpec:
+    """A random scene; the same seed, number, family and assets give the same file.
 
     Args:
         seed: any integer ≥ 0.
-        people: number of people; pairs for hug, handshake and high five.
-        family: the interaction; None draws one that fits the number of people.
+        people: number of people; ``families_for`` lists what they can do.
+        family: the interaction; None draws one of ``FAMILIES`` that fits the number of people, never a newer one: old seeds keep their scenes.
+        motion: the recorded frame, for the family ``motion``.
+        assets: draw clothes from this folder; None for clothes made here. Everything else of the scene stays the same.
     """
     if people < 1 or people > 12:
         raise InputError(f"A scene holds 1 to 12 people, not {people}.")
     if seed < 0:
         raise InputError(f"The seed must not be negative, got {seed}.")
-    if family is not None and family not in FAMILIES:
-        raise InputError(f"Unknown family {family!r}.", next_step=f"Families: {', '.join(FAMILIES)}.")
+    if family is not None and family not in ALL_FAMILIES:
+        raise InputError(f"Unknown family {family!r}.", next_step=f"Families: {', '.join(ALL_FAMILIES)}.")
+    if (family == "motion") != (motion is not None) or (motion is not None and people != 2):
+        raise InputError("The family 'motion' replays a recorded couple.", next_step="Give it two people and a motion (clip and frame); no other takes one.")
     rows: tuple[Family, ...] = ("arm_over_shoulder", "side_by_side")
     d = _Draw(seed)
     drawn: Family = d.pick(FAMILIES if people == 2 else rows)
     chosen: Family = family or drawn
-    if people > 2 and chosen not in rows:
-        raise InputError(f"The family '{chosen}' is for two people, not {people}.", next_step=f"Families for more: {', '.join(rows)}.")
+    if people > 1 and chosen != "motion" and chosen not in families_for(people):
+        others = ", ".join(families_for(people))
+        raise InputError(f"The family '{chosen}' is not for {people} people.", next_step=f"Families for {people}: {others}.")
     kind: Place = d.pick(_PLACES)
     floor = d.jitter(d.pick(((0.55, 0.42, 0.3), (0.45, 0.42, 0.4), (0.6, 0.57, 0.52), (0.35, 0.26, 0.2))), 0.15)
     wall = d.colour((0.02, 0.2), (0.55, 0.9)) if kind != "street" else d.pick(((0.55, 0.33, 0.26), (0.62, 0.55, 0.46), (0.5, 0.48, 0.46)))
@@ -165,7 +180,7 @@ def sample_spec(seed: int, *, people: int = 2, family: Family | None = None) -> 
         kind, floor, wall, d.colour((0.1, 0.6), (0.3, 0.8)), d.between(1.2, 2.5) if kind == "room" else d.between(4.0, 9.0), d.seed()
     )
     lens = LensSpec(d.between(0.004, 0.014), d.between(0.35, 0.8), d.between(0.0, 0.2), int(d.between(80, 95)))
-    return SceneSpec(
+    spec = SceneSpec(
         seed=seed,
         family=chosen,
         people=tuple(_person(d, k) for k in range(people)),
@@ -173,4 +188,6 @@ def sample_spec(seed: int, *, people: int = 2, family: Family | None = None) -> 
         light=_light(d, kind == "street"),
         backdrop=backdrop,
         lens=lens,
+        motion=motion,
     )
+    return spec if assets is None else with_wardrobes(spec, assets)
