@@ -214,3 +214,21 @@ def test_missing_annotations_and_odd_view_options(tmp_path, capsys):
     assert "no.json" in capsys.readouterr().err
     for options in (["--port", "99999"], ["--seconds", "nan"], ["--seconds", "-1"]):
         assert main(["view", str(tmp_path), *options]) == 2
+
+
+def test_eval_refuses_bad_options_before_it_works(tmp_path, capsys):
+    (tmp_path / "v.json").write_text('{"a": {"carve.no_such": 1}}')
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("x")
+    base = ["eval", "people", "--output", str(tmp_path / "out")]
+    for options, told in (
+        (["--dataset", "hi4d"], "--data"),
+        (["--dataset", "hi4d", "--data", str(tmp_path)], "Hi4D"),
+        (["--variants", str(tmp_path / "v.json")], "no_such"),
+        (["--variants", str(tmp_path / "absent.json")], "absent.json"),
+        (["--html", str(tmp_path / "full")], "not empty"),
+        (["--scenes", "0"], "--scenes"),
+    ):
+        assert main([*base, *options]) == 2
+        assert told in capsys.readouterr().err.replace("\n", " ")
+    assert not (tmp_path / "out").exists()

@@ -27,6 +27,7 @@ from huddle3d.evaluation import (
     read_variants,
     results_json,
 )
+from huddle3d.evaluation.datasets import DatasetName, open_dataset
 from huddle3d.io import prepare_output_dir, write_bytes
 from huddle3d.people import PeopleConfig, Reconstruction, plain, versions
 from huddle3d.synthesis import build_scene, render_scene
@@ -49,6 +50,8 @@ def people(
     json: Path | None = None,
     html: Path | None = None,
     variants: Path | None = None,
+    dataset: DatasetName | None = None,
+    data: Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
     log_format: LogFormat = "text",
@@ -59,13 +62,15 @@ def people(
     Scenes that are done already in OUTPUT are not repeated.
 
     Args:
-        scenes: Number of scenes; the families in turn.
+        scenes: Number of scenes; the families in turn, or the first ones of the data set.
         seed: Seed of the first scene.
         bodies: Give the true bodies, camera and masks, or only the picture, or do both.
         output: Folder for the runs.
         json: Also write all numbers to this file.
         html: Also write a page into this folder: all tables in the paper's layout, every scene side by side.
         variants: JSON file of named settings, for example {"full": {}, "no-carving": {"carve.iterations": 0}}; the others are compared with the first.
+        dataset: Instead of seeded scenes, the samples of a data set on this machine: a suite that synth wrote, or a published one.
+        data: Folder of the data set, unpacked as published.
         device: auto, cpu, cuda or cuda:N.
         overwrite: Replace other runs' outputs in the same folders.
         log_format: Messages and progress as text or as JSON lines (stderr).
@@ -75,6 +80,9 @@ def people(
         raise InputError("--scenes must be at least 1.", next_step="For example --scenes 10.")
     if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
         raise InputError(f"--json {json} cannot be written.", next_step="Name a file in a folder that exists.")
+    if (dataset is None) != (data is None):
+        raise InputError("--dataset and --data go together.", next_step="For example --dataset suite --data out/synth.")
+    lazy = open_dataset(dataset, data)[:scenes] if dataset is not None and data is not None else None
     configs = read_variants(variants, config) if variants is not None else {"": config}
     if html is not None:
         prepare_output_dir(html, overwrite, marker="index.html")
@@ -84,7 +92,7 @@ def people(
     protocols: tuple[Protocol, ...] = ("true", "predicted") if bodies == "both" else (bodies,)
     results: list[SceneResult] = []
     pictures: list[ScenePictures | None] = []
-    for sample in _synthetic(scenes, seed, body):
+    for sample in _synthetic(scenes, seed, body) if lazy is None else (item.load() for item in lazy):
         for protocol in protocols:
             for variant, settings in configs.items():
                 result, made = _run(sample, protocol, variant, settings, output, body, choice.device, overwrite, log_format)
@@ -93,7 +101,7 @@ def people(
     print_results(results)
     if variants is not None:
         print_comparisons(compare_variants(results), next(iter(configs)))
-    facts = {"seed": seed, "versions": versions(), "device": str(choice.device)}
+    facts = {**({"dataset": dataset} if dataset else {}), "seed": seed, "versions": versions(), "device": str(choice.device)}
     if json is not None:
         write_bytes(json, results_json(results, **facts).encode(), overwrite=True)
         print_line(f"numbers: {json}", log_format)
