@@ -76,4 +76,4 @@ def test_a_sure_look_that_explains_less_is_not_taken(embrace: dict[str, Pose], m
 
 
 def test_nobody_is_nobody() -> None:
-    assert reconsider(PICTURE, [], [], None) == []  # type: ignore[arg-type]
+    assert reconsider(PICTURE, [], [], None, EVERYWHERE) == []  # type: ignore[arg-type]
