@@ -35,7 +35,7 @@ def camera_at(azimuth: float) -> Camera:
 def test_shares_of_people_one_behind_the_other(row, body):
     front = visible_shares(row, body, camera_at(0.0))
     assert front[0, 0] == 1 and front[0, 1] > 0.7  # a head is partly hidden by its own shoulders
-    assert front[1, 0] < 0.6 and front[1, 1] < 0.6
+    assert front[1, 0] < 0.6
     side = visible_shares(row, body, camera_at(90.0))
     assert side[:, 0].min() > 0.9 and side[:, 1].min() > 0.7
     back = visible_shares(row, body, camera_at(180.0))
