@@ -85,9 +85,9 @@ def test_the_page_holds_tables_pictures_and_no_script(metrics):
     camera = Camera.perspective(150, 100, 80, look_at(torch.tensor([0.0, 0.3, 4.0]), torch.zeros(3)))
     photo = Photo(torch.rand(80, 100, 3), "p", "0" * 64)
     pictures = draw_scene(photo, people, camera, people, camera)
-    assert pictures.truth.shape == pictures.result.shape == (300, 375, 3) and np.array_equal(pictures.truth, pictures.result)
+    assert pictures.truth.shape == pictures.result.shape == (270, 338, 3) and np.array_equal(pictures.truth, pictures.result)
     assert pictures.around.shape == (960, 960, 3)
-    red = pictures.truth[150, 187].astype(int)
+    red = pictures.truth[135, 169].astype(int)
     assert red[0] > 200 > 60 > red[1]
     failed = draw_scene(photo, people, camera, None, None)
     assert (failed.result == 255).all() and isinstance(failed, ScenePictures)

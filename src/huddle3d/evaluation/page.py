@@ -114,4 +114,4 @@ def evaluation_page(results: Sequence[SceneResult], pictures: Sequence[ScenePict
     sections += [_scene(r, p) for r, p in zip(results, pictures)]
     sections.append(Section("How this was made", folded=[("settings, versions, device", json.dumps(settings, indent=1, sort_keys=True))]))
     count = len({r.scene for r in results})
-    return page("huddle3d: evaluation", f"{count} scenes. How each figure is made: docs/evaluation.md.", sections)
+    return page("huddle3d: evaluation", f"{count} scene{'' if count == 1 else 's'}. How each figure is made: docs/evaluation.md.", sections)

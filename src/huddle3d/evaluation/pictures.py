@@ -15,7 +15,7 @@ from huddle3d.scene import PersonMesh, Photo
 
 __all__ = ["ScenePictures", "draw_scene"]
 
-_HEIGHT = 300
+_HEIGHT = 270  # three landscape pictures fit beside each other on the page
 _VIEW = 240
 
 
