@@ -8,11 +8,14 @@ from huddle3d.io.images import DecodedImage, encode_image, read_image, rgb_bytes
 from huddle3d.io.json_files import json_path, parse_json, validate_json
 from huddle3d.io.limits import MAX_JSON_BYTES, display_name, read_regular_file
 from huddle3d.io.mesh_data import MeshData, corner_normals, corner_split
+from huddle3d.io.mhclo import ClothesFile, read_mhclo
 from huddle3d.io.obj import read_obj, write_obj
 from huddle3d.io.ply import read_ply, write_ply
+from huddle3d.io.rgba import read_rgba
 from huddle3d.io.video import write_video
 
 __all__ = [
+    "ClothesFile",
     "CocoFile",
     "CocoImage",
     "CocoPerson",
@@ -31,9 +34,11 @@ __all__ = [
     "read_coco",
     "read_glb",
     "read_image",
+    "read_mhclo",
     "read_obj",
     "read_ply",
     "read_regular_file",
+    "read_rgba",
     "rgb_bytes",
     "safe_name",
     "srgb_from_linear",

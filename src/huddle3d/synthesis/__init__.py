@@ -1,5 +1,6 @@
 """Synthetic people with exact truth: seeded scenes of dressed people who touch, made of nothing but the body model and this code."""
 
+from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.build import SyntheticScene, build_scene, place_camera
 from huddle3d.synthesis.photograph import SyntheticSample, render_scene
 from huddle3d.synthesis.sampling import DEMO_FAMILY, DEMO_SEED, sample_spec
@@ -16,11 +17,15 @@ from huddle3d.synthesis.spec import (
     LightSpec,
     PatternSpec,
     PersonSpec,
+    PieceSpec,
     SceneSpec,
+    WardrobeSpec,
 )
+from huddle3d.synthesis.wardrobes import draw_wardrobe
 from huddle3d.synthesis.writing import write_sample
 
 __all__ = [
+    "Assets",
     "DEMO_FAMILY",
     "DEMO_SEED",
     "FAMILIES",
@@ -34,11 +39,14 @@ __all__ = [
     "LightSpec",
     "PatternSpec",
     "PersonSpec",
+    "PieceSpec",
     "SceneSpec",
     "SolveConfig",
     "SyntheticSample",
     "SyntheticScene",
+    "WardrobeSpec",
     "build_scene",
+    "draw_wardrobe",
     "place_camera",
     "render_scene",
     "sample_spec",

@@ -14,11 +14,13 @@ from huddle3d.errors import InputError
 from huddle3d.geometry import Camera, look_at, rotation_z
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import Bodies, PersonMesh
+from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.dress import dress_person
 from huddle3d.synthesis.framing import turns, visible_shares
 from huddle3d.synthesis.interactions import plan_interaction
 from huddle3d.synthesis.solve import SolveConfig, solve_interaction
 from huddle3d.synthesis.spec import CameraSpec, SceneSpec
+from huddle3d.synthesis.wear import wear
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
@@ -77,15 +79,23 @@ def _frame(spec: CameraSpec, points: Float[Tensor, "n 3"], vertices: Float[Tenso
     return best
 
 
-def build_scene(spec: SceneSpec, *, body: BodyModel, config: SolveConfig | None = None, progress: Progress = silent) -> SyntheticScene:
+def build_scene(
+    spec: SceneSpec, *, body: BodyModel, config: SolveConfig | None = None, assets: Assets | None = None, progress: Progress = silent
+) -> SyntheticScene:
     """Solve the interaction, dress the people and place the camera. The same file gives the same scene, bit for bit, on one machine's CPU.
 
     Args:
         spec: the scene file.
         body: a body model with helper meshes (Anny).
         config: how the interaction is solved; None for the defaults.
+        assets: the clothes of people with a wardrobe; None for the folder that ``HUDDLE3D_ASSETS`` names.
         progress: receives the fraction done.
+
+    Raises:
+        InputError: the file does not fit the body, or an asset is missing.
     """
+    if assets is None and any(p.wardrobe is not None for p in spec.people):
+        assets = Assets.open()
     wrong = [p.name for p in spec.people if len(p.shape) != body.num_shape]
     if wrong or not {"tights", "skirt", "hair"} <= set(body.garments):
         raise InputError(
@@ -98,7 +108,10 @@ def build_scene(spec: SceneSpec, *, body: BodyModel, config: SolveConfig | None 
         out = body(params)
         meshes = []
         for k, person in enumerate(spec.people):
-            meshes.append(dress_person(person, body, params, out.vertices, k))
+            if person.wardrobe is not None and assets is not None:
+                meshes.append(wear(person, body, params, out.vertices, k, assets))
+            else:
+                meshes.append(dress_person(person, body, params, out.vertices, k))
             progress(0.6 + 0.4 * (k + 1) / len(spec.people), "dressing")
         camera = _frame(spec.camera, torch.cat([m.vertices for m in meshes]), out.vertices, body)
     count = len(spec.people)

@@ -13,12 +13,36 @@ from typing import Any, Literal
 from huddle3d.errors import InputError
 
 __all__ = [
-    "FAMILIES", "BackdropSpec", "CameraSpec", "Family", "GarmentSpec", "HairSpec", "LensSpec", "LightSpec", "PatternSpec", "PersonSpec", "RGB", "SceneSpec",
+    "ALL_FAMILIES", "FAMILIES", "BackdropSpec", "CameraSpec", "Family", "GarmentSpec", "HairSpec", "LensSpec", "LightSpec", "MotionSpec", "PatternSpec",
+    "PersonSpec", "PieceSpec", "RGB", "SceneSpec", "WardrobeSpec", "families_for",
 ]  # fmt: skip
 
 RGB = tuple[float, float, float]
-Family = Literal["hug", "handshake", "arm_over_shoulder", "side_by_side", "high_five"]
-FAMILIES: tuple[Family, ...] = typing.get_args(Family)
+Family = Literal[
+    "hug", "handshake", "arm_over_shoulder", "side_by_side", "high_five",
+    "side_hug", "hug_from_behind", "hand_on_back", "back_to_back", "hands_on_shoulders", "holding_hands", "dance_hold", "piggyback", "pushing",
+    "whispering", "sitting_side_by_side", "linked_arms", "conga_line", "circle", "huddle", "solo", "motion",
+]  # fmt: skip
+ALL_FAMILIES: tuple[Family, ...] = typing.get_args(Family)
+FAMILIES: tuple[Family, ...] = ALL_FAMILIES[:5]
+"""The families of draws that name none. Never lengthened: a seed in a file, a table or a test must keep its scene. All: ``ALL_FAMILIES``."""
+
+_ROWS: tuple[Family, ...] = ("arm_over_shoulder", "side_by_side")
+_FOR_SIX: dict[Family, int] = {"sitting_side_by_side": 2, "linked_arms": 2, "conga_line": 2, "circle": 3, "huddle": 3, "solo": 1}
+"""Families for up to six people, and the least number of people of each."""
+
+
+def families_for(people: int) -> tuple[Family, ...]:
+    """The families that this many people can take; ``motion`` (recorded couples) is left out, it needs a clip beside its name.
+
+    One person may have any of the first five names, and then just stands.
+    """
+    if people == 1:
+        return (*FAMILIES, "solo")
+    pairs = people == 2
+    return tuple(
+        f for f in ALL_FAMILIES if f != "motion" and (f in _ROWS or (f in _FOR_SIX and _FOR_SIX[f] <= people <= 6) or (pairs and f not in _FOR_SIX))
+    )
 
 
 @dataclass(frozen=True)
@@ -70,6 +94,54 @@ class HairSpec:
 
 
 @dataclass(frozen=True)
+class PieceSpec:
+    """One piece of a garment from the assets folder."""
+
+    asset: str
+    """Name of its folder below ``clothes``."""
+    part: Literal["top", "lower", "shoes"]
+    """Suits consist of a top and of trousers or a skirt, which may be worn apart."""
+    length: float
+    """Of sleeves, legs or skirt: 1 as it was made, 0 shortest; shoes ignore it."""
+    loosen_m: float
+    """Moved off the body by this [m]."""
+    folds_m: float
+    """Height of the folds where the cloth is pressed together [m]."""
+    hue_deg: float
+    """Turn of the hue of its own colours [deg]."""
+    value: float
+    """Its own colours become lighter or darker by this factor."""
+    pattern: PatternSpec | None
+    """Dyes the cloth anew, with the light and dark of its own texture; None keeps its colours."""
+    logo: int
+    """Seed of a print on the chest; 0 for none."""
+    seed: int
+    """Of the folds."""
+
+
+@dataclass(frozen=True)
+class WardrobeSpec:
+    """Skin, hair and clothes by their names in the assets folder."""
+
+    skin: str
+    """Texture of the skin."""
+    tone: RGB
+    """Factors on its colours."""
+    eyes: str
+    """Texture of the eyes."""
+    brows: str
+    """Name of the brows."""
+    lashes: str
+    """Name of the lashes."""
+    hair: str
+    """Name of the hair; empty for none."""
+    hair_colour: RGB
+    """sRGB of hair and brows on average."""
+    pieces: tuple[PieceSpec, ...]
+    """Worn from inside to outside: shoes, lower, top."""
+
+
+@dataclass(frozen=True)
 class PersonSpec:
     """One person."""
 
@@ -85,6 +157,8 @@ class PersonSpec:
     """What is worn."""
     hair: HairSpec
     """Hair; brows take its colour."""
+    wardrobe: WardrobeSpec | None = None
+    """Clothes from the assets folder instead of ``garments`` and ``hair``; None for clothes made here, and then absent from the file."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +235,18 @@ class LensSpec:
 
 
 @dataclass(frozen=True)
+class MotionSpec:
+    """A frame of a recorded couple (family ``motion``); the files stay outside the package."""
+
+    clip: str
+    """Number of the take, ``"01"`` …: the files ``60_<clip>.bvh`` and ``61_<clip>.bvh``."""
+    frame: int
+    """Frame of the files, from 0."""
+    yaw_deg: float = 0.0
+    """The couple is turned by this about the vertical [deg]."""
+
+
+@dataclass(frozen=True)
 class SceneSpec:
     """Everything about one synthetic scene."""
 
@@ -176,10 +262,18 @@ class SceneSpec:
     lens: LensSpec
     version: int = 1
     """Of this format."""
+    motion: MotionSpec | None = None
+    """What the family ``motion`` replays; None for the others, and then absent from the file."""
 
     def to_json(self) -> str:
         """The scene file's text."""
-        return json.dumps(dataclasses.asdict(self), indent=1)
+        tree = dataclasses.asdict(self)
+        if self.motion is None:
+            del tree["motion"]
+        for person in tree["people"]:
+            if person["wardrobe"] is None:
+                del person["wardrobe"]
+        return json.dumps(tree, indent=1)
 
     @staticmethod
     def from_json(text: str) -> SceneSpec:
@@ -199,6 +293,10 @@ class SceneSpec:
             raise InputError("The scene's camera is out of range.", why="Allowed: 16…4096 px, field of view 5…120°, fill 0.05…5.")
         if not 0 <= spec.camera.least_visible <= 1:
             raise InputError("The scene's camera is out of range.", why="Allowed for least_visible: 0…1.")
+        if (spec.family == "motion") != (spec.motion is not None):
+            raise InputError("A scene has the entry 'motion' if, and only if, its family is 'motion'.")
+        if spec.motion is not None and (spec.motion.frame < 0 or len(spec.people) != 2):
+            raise InputError("A scene of the family 'motion' needs two people and a frame of at least 0.")
         return spec
 
 
@@ -214,6 +312,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
             raise InputError(f"{where} has wrong entries.", why=f"Unknown: {unknown}; missing: {sorted(needed - set(value))}.")
         return kind(**{k: _build(hints[k], v, f"{where}.{k}") for k, v in value.items()})  # type: ignore[operator]
     origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        return None if value is None else _build(args[0], value, where)
     if origin is tuple:
         if not isinstance(value, list) or (Ellipsis not in args and len(value) != len(args)):
             raise InputError(f"{where} must be a list{'' if Ellipsis in args else f' of {len(args)}'}.")

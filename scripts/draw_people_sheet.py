@@ -1,0 +1,84 @@
+"""Draws a contact sheet of randomly dressed people: front three-quarter view, one cell per seed.
+
+HUDDLE3D_ASSETS=… python scripts/draw_people_sheet.py out/people.png --count 64
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from huddle3d.bodies import BodyModel, load_body
+from huddle3d.errors import HuddleError
+from huddle3d.render import RenderMesh, orbit_cameras, shade, to_uint8
+from huddle3d.scene import BodyParams
+from huddle3d.synthesis import Assets, PersonSpec, sample_spec
+from huddle3d.synthesis.posing import PoseAuthor
+from huddle3d.synthesis.wear import wear
+
+WIDTH, HEIGHT = 230, 400
+
+
+def posed(body: BodyModel, person: PersonSpec, seed: int) -> BodyParams:
+    """A relaxed standing pose with random arms, feet on the floor."""
+    generator = torch.Generator().manual_seed(seed)
+    r = (2 * torch.rand(8, generator=generator) - 1).tolist()
+    author = PoseAuthor.start(body, torch.tensor(person.shape))
+    author.trunk(0.05 + 0.08 * r[0], 0.15 * r[1], 0.06 * r[2])
+    author.head(0.1 * r[3], 0.25 * r[4])
+    for side, sign, bend in (("left", 1.0, 0.5 + 0.5 * r[5]), ("right", -1.0, 0.5 + 0.5 * r[6])):
+        author.arm(side, (0.3 * sign, -1.0, 0.15 * bend), (0.3 * sign - 0.4 * sign * bend, -1.0 + 0.9 * bend, 0.2 + 0.9 * bend))  # type: ignore[arg-type]
+        author.leg(side, (0.1 * sign, -1.0, 0.2 * r[7] * sign), (0.05 * sign, -1.0, 0.2 * r[7] * sign - 0.1))  # type: ignore[arg-type]
+        author.fingers(side, 0.4)  # type: ignore[arg-type]
+    params = replace(body.neutral(1), shape=torch.tensor([person.shape]), pose=author.pose[None])
+    low = float(body(params).vertices[..., 1].min())
+    return replace(params, translation=params.translation - torch.tensor([[0.0, low, 0.0]]))
+
+
+def cell(body: BodyModel, assets: Assets, seed: int, azimuth: float, closeup: bool) -> np.ndarray:
+    """One person (or the head alone), rendered."""
+    person = sample_spec(seed, people=1, assets=assets).people[0]
+    params = posed(body, person, seed)
+    mesh = wear(person, body, params, body(params).vertices, 0, assets)
+    points = mesh.vertices
+    if closeup:
+        points = points[points[:, 1] > float(points[:, 1].max()) - 0.3]
+        points = points[(points[:, 0] - points[:, 0].median()).abs() < 0.15]
+    camera = orbit_cameras(points, (azimuth,), WIDTH, HEIGHT, elevation_deg=6.0, margin=0.82 if closeup else 0.62)[0]
+    return to_uint8(shade([RenderMesh.of(mesh)], camera))
+
+
+def main() -> None:
+    """Write the sheet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0, help="of the first person")
+    parser.add_argument("--azimuth", type=float, default=30.0)
+    parser.add_argument("--closeup", action="store_true", help="heads only")
+    parser.add_argument("--assets", type=Path, default=None, help="folder of MakeHuman assets; default: HUDDLE3D_ASSETS")
+    args = parser.parse_args()
+    try:
+        assets = Assets.open(args.assets)
+        body = load_body()
+        with torch.no_grad():
+            cells = [cell(body, assets, args.seed + k, args.azimuth, args.closeup) for k in range(args.count)]
+    except HuddleError as e:
+        sys.exit(str(e))
+    columns = math.ceil(math.sqrt(2 * args.count))
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
+    rows = [np.concatenate(cells[i : i + columns], 1) for i in range(0, len(cells), columns)]
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.concatenate(rows)).save(args.out)
+    print(args.out)
+
+
+if __name__ == "__main__":
+    main()
