@@ -8,9 +8,11 @@ import pytest
 from perception_poses import make_pose
 
 from huddle3d.perception import PerceiveConfig, _evidence, _search
+from huddle3d.perception._anchors import Detection
 from huddle3d.perception._evidence import explained, own_share, person_evidence, unexplained_parts
 from huddle3d.perception._pose import Pose
 from huddle3d.perception._roi import Picture, Roi
+from huddle3d.perception._warnings import missing_warnings
 
 SIZE = 400
 PICTURE = Picture(np.full((SIZE, SIZE, 3), 120, np.uint8))
@@ -86,3 +88,15 @@ def test_people_who_are_only_in_the_painted_picture_are_doubtful(monkeypatch: py
     doubtful: list[Pose] = []
     kept = _search._confirmed([LEFT, RIGHT], [], PICTURE, ONE, PerceiveConfig(), doubtful)  # type: ignore[arg-type]
     assert kept == [LEFT] and doubtful == [RIGHT]
+
+
+def test_each_kind_of_missing_person_has_its_warning() -> None:
+    box = np.array([10.0, 10.0, 30.0, 30.0])
+    face, owned = (Detection(box + 100 * k, np.zeros((6, 2)), 0.9) for k in (0, 1))
+    notes = missing_warnings([face, owned], [owned], [RIGHT], [(200.0, 40.0, 300.0, 380.0)], 0.5)
+    assert len(notes) == 3
+    assert "(40, 40)" in notes[0]  # photo pixels are twice the working ones
+    assert "another person" in notes[1]
+    assert "x 400–600, y 80–760" in notes[2]
+    assert all("COCO JSON" in note for note in notes)
+    assert missing_warnings([owned], [owned], [], [], 0.5) == []

@@ -13,7 +13,7 @@ from huddle3d.perception._pose import Pose, estimate_pose
 from huddle3d.perception._roi import Picture, Roi, roi_of_window
 from huddle3d.perception._runner import Networks
 
-__all__ = ["EXPLAINED_REACH", "explained", "own_share", "person_evidence", "unexplained_parts"]
+__all__ = ["EXPLAINED_REACH", "box_of", "explained", "own_share", "person_evidence", "unexplained_parts"]
 
 EXPLAINED_REACH = 1.3
 """Half thicknesses of the body's parts up to which a pixel counts as explained by a skeleton."""
@@ -63,6 +63,12 @@ def unexplained_parts(evidence: Float[np.ndarray, "height width"], poses: Sequen
     count, labels, stats, _ = cv2.connectedComponentsWithStats(rest, connectivity=8)
     order = sorted(range(1, count), key=lambda k: -stats[k, cv2.CC_STAT_AREA])
     return [labels == k for k in order if stats[k, cv2.CC_STAT_AREA] >= _LEAST_AREA * max(areas)]
+
+
+def box_of(part: Bool[np.ndarray, "height width"]) -> tuple[float, float, float, float]:
+    """The box xyxy [px] of a part that is not empty."""
+    ys, xs = np.nonzero(part)
+    return float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1)
 
 
 def _windows(picture: Picture, poses: Sequence[Pose]) -> list[Roi]:

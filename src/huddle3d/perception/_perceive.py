@@ -59,7 +59,7 @@ def perceive_with(photo: Photo, networks: Networks, config: PerceiveConfig = _DE
     picture = Picture(working.image)
     progress(0.0, "looking for people")
     found = find_people(picture, networks, config, lambda fraction, note="": progress(0.5 * fraction, note))
-    notes = missing_warnings(found.faces, [face_of(p, found.faces) for p in found.poses], found.doubtful, working.factor)
+    notes = missing_warnings(found.faces, [face_of(p, found.faces) for p in found.poses], found.doubtful, found.unexplained, working.factor)
     if not found.poses:
         raise _nobody(photo, notes)
     if len(found.poses) > config.max_people:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from huddle3d.perception._anchors import Detection, suppress
 from huddle3d.perception._config import PerceiveConfig
 from huddle3d.perception._consensus import settle, with_more_masks
 from huddle3d.perception._erase import paint_over, person_region
-from huddle3d.perception._evidence import EXPLAINED_REACH, own_share, person_evidence, unexplained_parts
+from huddle3d.perception._evidence import EXPLAINED_REACH, box_of, own_share, person_evidence, unexplained_parts
 from huddle3d.perception._face import body_regions, detect_faces, verified
 from huddle3d.perception._hands import find_hands
 from huddle3d.perception._joint import reconsider
@@ -48,6 +48,8 @@ class Found:
     """All faces, also those of nobody in :attr:`poses`."""
     doubtful: list[Pose]
     """What may be people but was too unsure, each in another place than those in :attr:`poses`."""
+    unexplained: list[tuple[float, float, float, float]] = field(default_factory=list)
+    """Boxes xyxy [px] of person pixels that belong to nobody in :attr:`poses`."""
 
 
 def tiles(width: int, height: int, level: int) -> list[Roi]:
@@ -92,7 +94,8 @@ def find_people(picture: Picture, networks: Networks, config: PerceiveConfig, pr
     poses = _confirmed(poses, faces, picture, networks, config, doubtful)
     poses = _without_ghosts(poses, faces, picture, networks, evidence)
     poses = [with_more_masks(picture, p, networks) for p in poses]
-    return Found(poses, faces, _elsewhere(doubtful, poses, picture, config))
+    parts = unexplained_parts(evidence, poses, picture)
+    return Found(poses, faces, _elsewhere(doubtful, poses, picture, config), [box_of(part) for part in parts])
 
 
 def _from_evidence(
@@ -131,8 +134,7 @@ def _best_for_parts(
     for part in parts:
         near = cv2.dilate(part.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
         rest = Picture(paint_over(picture.image, [person_region(p, *size) & ~near for p in known]))
-        ys, xs = np.nonzero(part)
-        window = roi_of_window((float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1)))
+        window = roi_of_window(box_of(part))
         for scale in (1.1, 1.4):
             for variant in networks.landmark_variants():
                 roi = window.shifted(0, -0.05, scale)

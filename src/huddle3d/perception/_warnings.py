@@ -45,13 +45,20 @@ def people_warnings(
     return notes + _pairs(names, keypoints, height, width)
 
 
-def missing_warnings(faces: Sequence[Detection], owned: Sequence[Detection | None], doubtful: Sequence[Pose], factor: float) -> list[str]:
-    """Warnings about people who may have been missed: faces of nobody, and places where a person was too unsure.
+def missing_warnings(
+    faces: Sequence[Detection],
+    owned: Sequence[Detection | None],
+    doubtful: Sequence[Pose],
+    unexplained: Sequence[tuple[float, float, float, float]],
+    factor: float,
+) -> list[str]:
+    """Warnings about people who may have been missed: faces of nobody, places where a person was too unsure, bodies without a skeleton.
 
     Args:
         faces: all faces, in working pixels.
         owned: the faces that belong to somebody.
         doubtful: poses that were refused.
+        unexplained: boxes xyxy of person pixels that belong to nobody.
         factor: working pixels per photo pixel.
     """
     notes = []
@@ -63,6 +70,9 @@ def missing_warnings(faces: Sequence[Detection], owned: Sequence[Detection | Non
         sure = pose.points[pose.confidence > 0.1] if (pose.confidence > 0.1).sum() > 2 else pose.points
         (x0, y0), (x1, y1) = sure.min(axis=0) / factor, sure.max(axis=0) / factor
         notes.append(f"There may be another person within x {x0:.0f}–{x1:.0f}, y {y0:.0f}–{y1:.0f}, too unsure to be used. {_REMEDY}")
+    for box in unexplained:
+        x0, y0, x1, y1 = (v / factor for v in box)
+        notes.append(f"What looks like a body within x {x0:.0f}–{x1:.0f}, y {y0:.0f}–{y1:.0f} belongs to none of the people found. {_REMEDY}")
     return notes
 
 
