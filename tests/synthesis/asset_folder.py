@@ -55,7 +55,7 @@ def make(folder, body):
     shirt_rows, shirt_faces, _ = patch(body, tights, lambda t: (t[:, 1] > 0.02) & (t[:, 1] < 0.5), "tights")
     leg_rows, leg_faces, _ = patch(body, tights, lambda t: (t[:, 1] < 0.05) & (t[:, 1] > -0.7), "tights")
     rows, faces = np.concatenate([shirt_rows, leg_rows]), np.concatenate([shirt_faces, leg_faces + len(shirt_rows)])
-    hides = np.flatnonzero((y < 0.3) & (y > -0.6) & (np.abs(own[:n, 0]) < 0.1))
+    hides = np.flatnonzero((y < 0.3) & (y > -0.6) & (np.abs(own[:n, 0]) < 0.25))
     _asset(folder / "clothes" / "suit", "suit", base, rows, faces, hides)
     skin = np.arange(n)
     rows, faces, _ = patch(body, skin, lambda t: t[:, 1] < -0.72)

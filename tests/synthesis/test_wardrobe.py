@@ -12,9 +12,10 @@ from huddle3d.errors import InputError
 from huddle3d.io import read_mhclo
 from huddle3d.synthesis import Assets, SceneSpec, SolveConfig, build_scene, draw_wardrobe, sample_spec
 from huddle3d.synthesis.base_mesh import BASE_VERTICES
+from huddle3d.synthesis.clothing import Fit
 from huddle3d.synthesis.hanging import Motion, bind, fit_clothes
 from huddle3d.synthesis.panel import Panel
-from huddle3d.synthesis.wear import wear
+from huddle3d.synthesis.wear import _finish, _put_on, _wearer, wear
 
 from . import asset_folder
 
@@ -86,9 +87,18 @@ def test_hidden_skin_is_gone_and_the_mesh_is_sound(assets, body):
     assert len(mesh.faces) < skin + 4 * suit + shoes  # garments are refined once; skin under cloth was taken away
 
 
-def test_shorter_pieces_are_shorter_and_show_the_skin_again(assets, body):
-    whole, cut = (dressed(assets, body, person(assets, length=n, folds_m=0.0, loosen_m=0.0, logo=0)) for n in (1.0, 0.3))
-    assert len(cut.faces) != len(whole.faces)
+def test_shorter_pieces_end_higher_and_show_the_skin_again(assets, body):
+    who = person(assets, folds_m=0.0, loosen_m=0.0, logo=0)
+    params = pose(body, who.shape)
+    wearer = _wearer(body, params, 0, assets)
+    knee = float(wearer.anatomy.joint("lowerleg01.L")[1])
+    legs = next(p for p in who.wardrobe.pieces if p.part == "lower")
+    whole, cut = (_put_on(replace(legs, length=n), wearer, assets) for n in (1.0, 0.3))
+    assert bool((whole.covers | ~cut.covers).all()) and int(cut.covers.sum()) < int(whole.covers.sum())
+    fit = Fit(MeshQuery(body(params).vertices[0], body.faces), [])
+    nothing = torch.zeros(BASE_VERTICES, dtype=torch.bool)
+    long, short = (_finish(w, nothing, wearer, fit, []) for w in (whole, cut))
+    assert float(long.rest[:, 1].min()) < knee - 0.1 < knee - 0.02 < float(short.rest[:, 1].min())
 
 
 def test_the_same_wardrobe_gives_the_same_bytes(assets, body):
