@@ -2,10 +2,12 @@
 
 from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.build import SyntheticScene, build_scene, place_camera
+from huddle3d.synthesis.motion import close_frames, plan_motion, read_couple, retarget
 from huddle3d.synthesis.photograph import SyntheticSample, render_scene
 from huddle3d.synthesis.sampling import DEMO_FAMILY, DEMO_SEED, sample_spec
-from huddle3d.synthesis.solve import SolveConfig, solve_interaction
+from huddle3d.synthesis.solve import SolveConfig, goal_gaps, solve_interaction
 from huddle3d.synthesis.spec import (
+    ALL_FAMILIES,
     FAMILIES,
     RGB,
     BackdropSpec,
@@ -15,17 +17,21 @@ from huddle3d.synthesis.spec import (
     HairSpec,
     LensSpec,
     LightSpec,
+    MotionSpec,
     PatternSpec,
     PersonSpec,
     PieceSpec,
     SceneSpec,
     WardrobeSpec,
+    families_for,
 )
 from huddle3d.synthesis.wardrobes import draw_wardrobe
 from huddle3d.synthesis.writing import write_sample
 
 __all__ = [
+    "ASSETS_VARIABLE",
     "Assets",
+    "ALL_FAMILIES",
     "DEMO_FAMILY",
     "DEMO_SEED",
     "FAMILIES",
@@ -37,6 +43,7 @@ __all__ = [
     "HairSpec",
     "LensSpec",
     "LightSpec",
+    "MotionSpec",
     "PatternSpec",
     "PersonSpec",
     "PieceSpec",
@@ -47,8 +54,14 @@ __all__ = [
     "WardrobeSpec",
     "build_scene",
     "draw_wardrobe",
+    "close_frames",
+    "families_for",
+    "goal_gaps",
     "place_camera",
+    "plan_motion",
+    "read_couple",
     "render_scene",
+    "retarget",
     "sample_spec",
     "solve_interaction",
     "write_sample",

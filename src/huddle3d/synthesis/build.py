@@ -18,6 +18,7 @@ from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.dress import dress_person
 from huddle3d.synthesis.framing import turns, visible_shares
 from huddle3d.synthesis.interactions import plan_interaction
+from huddle3d.synthesis.motion import plan_motion
 from huddle3d.synthesis.solve import SolveConfig, solve_interaction
 from huddle3d.synthesis.spec import CameraSpec, SceneSpec
 from huddle3d.synthesis.wear import wear
@@ -102,7 +103,10 @@ def build_scene(
             f"The scene file does not fit the body model '{body.name}'.", why=f"Wrong shape vectors: {wrong}." if wrong else "No helper meshes."
         )
     shape = torch.tensor([p.shape for p in spec.people])
-    plan = plan_interaction(spec.family, body, shape, torch.Generator().manual_seed(spec.seed))
+    if spec.motion is not None:
+        plan = plan_motion(spec.motion, body, shape, assets=assets.folder if assets is not None else None)
+    else:
+        plan = plan_interaction(spec.family, body, shape, torch.Generator().manual_seed(spec.seed))
     params = solve_interaction(plan, body, config or SolveConfig(), progress=lambda fraction, note="": progress(0.6 * fraction, note))
     with torch.no_grad():
         out = body(params)

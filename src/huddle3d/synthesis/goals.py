@@ -48,6 +48,8 @@ class TouchGoal:
     vertices: Int[Tensor, "n"]
     other: int
     other_vertices: Int[Tensor, "m"]
+    gap_m: float = 0.0
+    """Distance that is to be left between them beyond touching [m]; a few millimetres less than 0 press them together."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class Plan:
     palms: tuple[PalmGoal, ...] = ()
     clasps: tuple[ClaspGoal, ...] = ()
     touches: tuple[TouchGoal, ...] = ()
+    carried: tuple[int, ...] = ()
+    """People who hang on somebody: they keep no foot on the floor, and their height and legs are solved too."""
+    grip: float = 1.0
+    """Weight of closing the last millimetres, relative to the solver's own."""
+    limbs: bool = False
+    """Whether the legs of everybody may move a little too."""
 
 
 def palm_frame(landmarks: Float[Tensor, "L 3"], side: Side) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel, BodyOutput
     from huddle3d.contact import MeshQuery
 
-__all__ = ["SolveConfig", "solve_interaction"]
+__all__ = ["SolveConfig", "goal_gaps", "solve_interaction"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,9 @@ class SolveConfig:
 _STIFFNESS = {"spine": 12.0, "neck": 12.0, "head": 12.0, "clavicle": 2.5, "shoulder01": 2.5, "upperarm01": 0.15, "lowerarm01": 0.15, "wrist": 0.4}
 """Weight of squared changes of joint angles [1/rad²]; only these joints move. The trunk keeps its authored pose, the arms search."""
 
+
+_LEG_STIFFNESS = {"upperleg01": 2.0, "lowerleg01": 2.0}
+"""Of the legs of people who are carried; the legs of others do not move."""
 
 _IDLE_STIFFNESS = 3.0
 """Of the joints of an arm that has nothing to reach."""
@@ -93,17 +96,21 @@ class _Problem:
         self.skin = region_vertices(body, *body.region_names)
         self.around = {g.vertex: body.faces[(body.faces == g.vertex).any(1)] for g in plan.palms}
         self.surfaces = _Surfaces(out.vertices, body.faces)
-        stiff = {j: next((w for k, w in _STIFFNESS.items() if name.startswith(k)), None) for j, name in enumerate(body.joint_names)}
+        table = _STIFFNESS | _LEG_STIFFNESS if plan.carried or plan.limbs else _STIFFNESS
+        stiff = {j: next((w for k, w in table.items() if name.startswith(k)), None) for j, name in enumerate(body.joint_names)}
         self.rows = torch.tensor([j for j, w in stiff.items() if w is not None])
         self.stiffness = torch.tensor([w for w in stiff.values() if w is not None]).expand(len(out.vertices), -1)[..., None].clone()
         for i, j in enumerate(self.rows.tolist()):
             side: Side = "left" if body.joint_names[j].endswith(".L") else "right"
             for p in range(len(out.vertices)):
-                if "." in body.joint_names[j] and (p, side) not in hands:
+                if "." in body.joint_names[j] and "leg" not in body.joint_names[j] and (p, side) not in hands:
                     self.stiffness[p, i] = _IDLE_STIFFNESS
         self.limits = body.joint_limits[self.rows]
+        self.carried = torch.tensor([p in plan.carried for p in range(len(out.vertices))])
+        leg = torch.tensor(["leg" in body.joint_names[j] for j in self.rows.tolist()])
+        self.fixed = (leg & ~self.carried[:, None])[..., None] & torch.tensor(bool(plan.carried))
 
-    def bodies(self, angles: Tensor, yaw: Tensor, place: Tensor) -> tuple[BodyParams, BodyOutput]:
+    def bodies(self, angles: Tensor, yaw: Tensor, place: Tensor, height: Tensor) -> tuple[BodyParams, BodyOutput]:
         """Bodies that stand on the floor: the height follows from the feet."""
         start = self.plan.params
         pose = start.pose.index_copy(1, self.rows, angles)
@@ -111,7 +118,8 @@ class _Problem:
         translation = torch.stack([place[:, 0], torch.zeros_like(yaw), place[:, 1]], -1)
         params = replace(start, pose=pose, translation=translation)
         out = self.body(params)
-        lift = torch.stack([torch.zeros_like(yaw), -out.vertices[:, self.feet, 1].amin(1), torch.zeros_like(yaw)], -1)
+        up = -out.vertices[:, self.feet, 1].amin(1)
+        lift = torch.stack([torch.zeros_like(yaw), torch.where(self.carried, height, up), torch.zeros_like(yaw)], -1)
         params = replace(params, translation=translation + lift)
         moved = {k: getattr(out, k) + lift[:, None] for k in ("vertices", "joints", "landmarks")}
         return params, replace(out, **moved)
@@ -162,18 +170,20 @@ class _Problem:
             total = total + c.place * (points.mean(0) - target - c.gap_m * outward).square().sum()
             total = total + c.facing * (1 + (facing * outward).sum())
             sd = self.surfaces.queries[g.other].signed_distance(points, max_distance=0.3)
-            total = total + c.contact * tightness * (sd.topk(max(8, len(sd) // 3), largest=False).values - c.gap_m).square().mean()
+            total = total + self.plan.grip * c.contact * tightness * (sd.topk(max(8, len(sd) // 3), largest=False).values - c.gap_m).square().mean()
         for g in self.plan.clasps:
             a, b = self.palm[g.person, g.side], self.palm[g.other, g.other_side]
             pa, pb = out.vertices[g.person, a], out.vertices[g.other, b]
             na, nb = palm_frame(out.landmarks[g.person], g.side)[1], palm_frame(out.landmarks[g.other], g.other_side)[1]
             total = total + 8 * c.place * (pa.mean(0) + c.gap_m * na - pb.mean(0)).square().sum() + 2 * c.facing * (1 + (na * nb).sum())
             sd = self.surfaces.queries[g.other].signed_distance(pa, max_distance=0.3)
-            total = total + c.contact * tightness * (sd.topk(max(8, len(sd) // 3), largest=False).values - c.gap_m).square().mean() * 4
+            total = (
+                total + self.plan.grip * c.contact * tightness * (sd.topk(max(8, len(sd) // 3), largest=False).values - c.gap_m).square().mean() * 4
+            )
         for g in self.plan.touches:
             # Between these parts only: a chest that meets the other's arm has not met the other's chest.
             gaps = torch.cdist(out.vertices[g.person, g.vertices[::2]], out.vertices[g.other, g.other_vertices[::2]])
-            total = total + 0.3 * c.contact * (gaps.amin(1).topk(8, largest=False).values - _VERTEX_GAP_M).square().mean()
+            total = total + self.plan.grip * 0.3 * c.contact * (gaps.amin(1).topk(8, largest=False).values - _VERTEX_GAP_M - g.gap_m).square().mean()
         return total
 
 
@@ -187,12 +197,13 @@ class _Descent:
         self.angles = self.start.clone().requires_grad_()
         self.yaw = start.pose[:, 0, 1].clone().requires_grad_()
         self.place = start.translation[:, [0, 2]].clone().requires_grad_()
+        self.height = start.translation[:, 1].clone().requires_grad_(bool(problem.plan.carried))
         # Arms fast, trunk slow: Adam's step does not shrink with the gradient, so stiffness alone would not keep the trunk still.
         self.pace = (0.15 / problem.stiffness).clamp_max(1.0).sqrt()
-        self.optimiser = torch.optim.Adam([{"params": [self.angles]}, {"params": [self.yaw, self.place]}], lr=rate, betas=(0.8, 0.95))
+        self.optimiser = torch.optim.Adam([{"params": [self.angles]}, {"params": [self.yaw, self.place, self.height]}], lr=rate, betas=(0.8, 0.95))
 
     def bodies(self) -> tuple[BodyParams, BodyOutput]:
-        params, out = self.problem.bodies(self.angles, self.yaw, self.place)
+        params, out = self.problem.bodies(self.angles, self.yaw, self.place, self.height)
         self.problem.surfaces.update(out.vertices)
         return params, out
 
@@ -209,6 +220,7 @@ class _Descent:
         self.optimiser.step()
         with torch.no_grad():
             moved = self.angles if free else before + self.pace * (self.angles - before)
+            moved = torch.where(self.problem.fixed, before, moved)
             limits = self.problem.limits
             self.angles.copy_(torch.maximum(torch.minimum(moved, limits[..., 1]), limits[..., 0]))
 
@@ -237,3 +249,33 @@ def solve_interaction(plan: Plan, body: BodyModel, config: SolveConfig = SolveCo
         descent.step(config.penetration * apart, 0.15 * config.learning_rate, free=True)
     with torch.no_grad():
         return descent.bodies()[0]
+
+
+def goal_gaps(plan: Plan, params: BodyParams, body: BodyModel) -> list[float]:
+    """How far each goal is from contact [m]: the least distance between the two parts' skins, minus what was to be left, at least 0.
+
+    Args:
+        plan: the goals, in the order palms, clasps, touches.
+        params: the solved people.
+        body: their model.
+    """
+    from huddle3d.contact import MeshQuery
+
+    with torch.no_grad():
+        problem, out = _Problem(plan, body, SolveConfig()), body(params)
+        queries = [MeshQuery(v, body.faces) for v in out.vertices]
+        gaps = []
+        for g in plan.palms:
+            points = out.vertices[g.person, problem.palm[g.person, g.side]]
+            gaps.append(float(queries[g.other].signed_distance(points, max_distance=1.0).min()))
+        for g in plan.clasps:
+            points = out.vertices[g.person, problem.palm[g.person, g.side]]
+            other = region_vertices(body, f"{g.other_side}_hand")
+            inside = body.faces[torch.isin(body.faces, other).all(1)]
+            gaps.append(float(MeshQuery(out.vertices[g.other], inside).closest_point(points).distance.min()))
+        for g in plan.touches:
+            inside = body.faces[torch.isin(body.faces, g.other_vertices).all(1)]
+            gaps.append(
+                float(MeshQuery(out.vertices[g.other], inside).closest_point(out.vertices[g.person, g.vertices]).distance.min()) - max(0.0, g.gap_m)
+            )
+        return [max(0.0, gap) for gap in gaps]

@@ -1,0 +1,64 @@
+"""Every interaction family, solved over several seeds: greatest penetration, greatest gap at the wanted contacts, seconds.
+
+OMP_NUM_THREADS=1 HUDDLE3D_THREADS=1 python benchmarks/interactions.py --seeds 5 [--assets ../shared/data] [FAMILY[:PEOPLE] ...]
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from huddle3d.bodies import load_body
+from huddle3d.evaluation import group_penetration
+from huddle3d.synthesis import (
+    ALL_FAMILIES,
+    MotionSpec,
+    close_frames,
+    families_for,
+    goal_gaps,
+    plan_motion,
+    read_couple,
+    sample_spec,
+    solve_interaction,
+)
+from huddle3d.synthesis.interactions import plan_interaction
+
+
+def main() -> None:
+    """Print one table row per family."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--assets", default=None)
+    parser.add_argument("cases", nargs="*")
+    options = parser.parse_args()
+    wanted = options.cases or [f if f in families_for(2) else f"{f}:4" for f in ALL_FAMILIES if f != "motion"]
+    body = load_body()
+    clip = read_couple("01", options.assets) if options.assets else None
+    if clip is not None and not options.cases:
+        wanted.append("motion")
+    for case in wanted:
+        family, _, number = case.partition(":")
+        people = int(number or 2)
+        rows = []
+        for seed in range(1, options.seeds + 1):
+            spec = sample_spec(seed, people=people, family=None if family == "motion" else family)
+            shape = torch.tensor([p.shape for p in spec.people])
+            start = time.perf_counter()
+            if family == "motion":
+                frames = close_frames(*clip)
+                plan = plan_motion(MotionSpec("01", frames[seed * 7 % len(frames)]), body, shape, assets=options.assets)
+            else:
+                plan = plan_interaction(family, body, shape, torch.Generator().manual_seed(seed))
+            params = solve_interaction(plan, body)
+            seconds = time.perf_counter() - start
+            with torch.no_grad():
+                depth = group_penetration([(v, body.faces) for v in body(params).vertices])[0] if people > 1 else 0.0
+            rows.append((depth, 1000 * max(goal_gaps(plan, params, body), default=0.0), seconds))
+        depths, gaps, seconds = zip(*rows)
+        listed = " ".join(f"{g:.0f}" for g in gaps)
+        print(f"| {family} | {people} | {max(depths):.1f} | {max(gaps):.1f} ({listed}) | {statistics.median(seconds):.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
