@@ -165,7 +165,9 @@ def sample_spec(
     if family is not None and family not in ALL_FAMILIES:
         raise InputError(f"Unknown family {family!r}.", next_step=f"Families: {', '.join(ALL_FAMILIES)}.")
     if (family == "motion") != (motion is not None) or (motion is not None and people != 2):
-        raise InputError("The family 'motion' replays a recorded couple.", next_step="Give it two people and a motion (clip and frame); no other takes one.")
+        raise InputError(
+            "The family 'motion' replays a recorded couple.", next_step="Give it two people and a motion (clip and frame); no other takes one."
+        )
     rows: tuple[Family, ...] = ("arm_over_shoulder", "side_by_side")
     d = _Draw(seed)
     drawn: Family = d.pick(FAMILIES if people == 2 else rows)
