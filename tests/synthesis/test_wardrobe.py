@@ -171,11 +171,11 @@ def test_scene_with_wardrobes_is_built(assets, body):
 def test_every_real_asset_dresses_a_person(shared, body):
     real = Assets.open(shared / "data" / "makehuman")
     seen: set[tuple] = set()
-    for seed in range(700):
+    for seed in range(150):
         for woman in (True, False):
             w = draw_wardrobe(real, seed, woman=woman)
             seen.add((w.skin, w.hair, w.eyes, *(p.asset for p in w.pieces), w.pieces[-1].pattern))
-    assert len(seen) > 1300  # of 1,400 draws nearly none repeats even these few choices: far more than 5,000 people
+    assert len(seen) > 270  # of 300 draws few repeat even these coarse choices; with n equally likely, 300 draws leave under 30 repeats for n > 1,600
     clothes = [n for n in real.names("clothes") if "suit" in n]
     extras = list(zip(real.names("eyebrows"), 3 * real.names("eyelashes"), 2 * real.names("hair"), strict=True))
     for k, name in enumerate(clothes):

@@ -26,7 +26,7 @@ def cloth_picture(piece: PieceSpec, panel: Panel, texels: Texels, image: Float[T
     place = texels.of_vertices(panel.rest, panel.faces)
     picture = shifted(image, piece.hue_deg, piece.value)
     if piece.pattern is not None:
-        picture = dyed(image, covered, place, piece.pattern)
+        picture = dyed(image, covered, place, piece.pattern, depth=0.4 if piece.part == "top" else 1.0)
     colour = picture[covered]
     if piece.logo and piece.part == "top":
         chest = (anatomy.landmark("left_shoulder") + anatomy.landmark("right_shoulder")) / 2 - torch.tensor([0.0, 0.13, -0.1]) * anatomy.size

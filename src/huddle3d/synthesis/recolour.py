@@ -44,7 +44,9 @@ def relief(image: Float[Tensor, "h w 3"], covered: Bool[Tensor, "h w"], radius: 
     return ((luma + 0.12) / (local + 0.12)).clamp(0.6, 1.25)
 
 
-def dyed(image: Float[Tensor, "h w 3"], covered: Bool[Tensor, "h w"], place: Float[Tensor, "n 3"], pattern: PatternSpec) -> Float[Tensor, "h w 3"]:
+def dyed(
+    image: Float[Tensor, "h w 3"], covered: Bool[Tensor, "h w"], place: Float[Tensor, "n 3"], pattern: PatternSpec, *, depth: float = 1.0
+) -> Float[Tensor, "h w 3"]:
     """The pattern in place of the cloth's colours, with the relief of its texture.
 
     Args:
@@ -52,9 +54,10 @@ def dyed(image: Float[Tensor, "h w 3"], covered: Bool[Tensor, "h w"], place: Flo
         covered: texels in use.
         place: of the covered texels on the body at rest [m]; the pattern runs through space, so it meets itself at side seams.
         pattern: new colours.
+        depth: exponent of the relief; small where the picture has a print, which would show through.
     """
     out = image.clone()
-    out[covered] = (cloth_colour(place, pattern) * relief(image, covered)[covered][:, None]).clamp(0, 1)
+    out[covered] = (cloth_colour(place, pattern) * relief(image, covered)[covered][:, None] ** depth).clamp(0, 1)
     return out
 
 

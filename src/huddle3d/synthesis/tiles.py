@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
@@ -49,8 +50,8 @@ def filled(image: Float[Tensor, "height width c"], covered: Bool[Tensor, "height
     """Uncovered texels take the colour of the nearest covered one, so that lookups at a chart's edge never meet the ground."""
     if bool(covered.all()) or not bool(covered.any()):
         return image
-    rows, columns = distance_transform_edt((~covered).numpy(), return_distances=False, return_indices=True)
-    return image[torch.from_numpy(rows).long(), torch.from_numpy(columns).long()]
+    nearest = np.asarray(distance_transform_edt((~covered).numpy(), return_distances=False, return_indices=True))
+    return image[torch.from_numpy(nearest[0]).long(), torch.from_numpy(nearest[1]).long()]
 
 
 def pack(

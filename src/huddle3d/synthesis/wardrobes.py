@@ -49,16 +49,17 @@ class _Dice:
 
 
 def _dye(d: _Dice, *, sober: bool) -> PatternSpec:
+    kinds = _SOBER if sober else _KINDS
     ground = d.colour((0.05, 0.45), (0.12, 0.7)) if sober else d.colour((0.05, 0.8), (0.2, 0.95))
     second = d.colour((0.0, 0.5), (0.65, 0.97)) if max(ground) < 0.55 else d.colour((0.2, 0.8), (0.1, 0.45))
-    kind = d.pick(_SOBER if sober else _KINDS)
+    kind: _Kind = d.pick(kinds)
     period = d.between(0.015, 0.05) if sober else d.between(0.025, 0.11)
     return PatternSpec(kind, (ground, second, d.colour((0.3, 0.9), (0.4, 0.95))), period, d.pick((0.0, 0.0, 90.0, 45.0)), d.below(1 << 20))
 
 
 def _piece(d: _Dice, asset: str, part: Literal["top", "lower", "shoes"]) -> PieceSpec:
     worn = d.chance(0.75) if part == "top" else d.chance(0.5)
-    pattern = _dye(d, sober=part == "lower") if worn and part != "shoes" else None
+    pattern = _dye(d, sober=part == "lower" or asset.startswith("male_elegant")) if worn and part != "shoes" else None
     if part == "top":
         length = 1.0 if d.chance(0.6) else d.between(0.15, 0.95)
     else:
@@ -125,7 +126,9 @@ def draw_wardrobe(assets: Assets, seed: int, *, woman: bool) -> WardrobeSpec:
     )
     hair = "" if not hairs or (not woman and d.chance(0.08)) else d.pick(hairs if woman and d.chance(0.2) else cuts)
     pieces = (_piece(d, d.pick(shoes), "shoes"), _piece(d, lower, "lower"), _piece(d, top, "top"))
-    return WardrobeSpec(skin, tone, d.pick(assets.irises()), d.pick(brows), d.pick(lashes), hair, (r, g, b), pieces)
+    brown = tuple(n for n in assets.irises() if n.startswith("brown")) or assets.irises()
+    iris = d.pick(brown if dark or d.chance(0.45) else assets.irises())
+    return WardrobeSpec(skin, tone, iris, d.pick(brows), d.pick(lashes), hair, (r, g, b), pieces)
 
 
 def with_wardrobes(spec: SceneSpec, assets: Assets) -> SceneSpec:
