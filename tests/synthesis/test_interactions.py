@@ -98,7 +98,7 @@ def test_scene_files_of_all_families_are_read_again(people):
         assert SceneSpec.from_json(spec.to_json()) == spec and len(spec.people) == people
 
 
-@pytest.mark.parametrize("family, people", [("piggyback", 3), ("circle", 2), ("huddle", 7), ("dance_hold", 4), ("solo", 7), ("motion", 2)])
+@pytest.mark.parametrize("family, people", [("piggyback", 3), ("circle", 2), ("huddle", 7), ("pushing", 4), ("solo", 7), ("motion", 2)])
 def test_families_refuse_other_numbers_of_people(body, family, people):
     with pytest.raises(InputError):
         sample_spec(0, people=people, family=family)

@@ -165,35 +165,6 @@ def _holding_hands(cast: Cast) -> Plan:
     return cast.plan([], clasps, [])
 
 
-def _dance_hold(cast: Cast) -> Plan:
-    """A ballroom hold: the leader's right hand on the other's shoulder blade, the other's left on the leader's arm, the free hands joined aside."""
-    d = cast.dice
-    lead = _taller(cast)
-    apart, aside = d.between(0.25, 0.27), d.between(0.04, 0.08)
-    for p in (0, 1):
-        k = -1 if p == 0 else 1
-        cast.place(p, k * apart, -k * aside / 2, -k * 90.0)
-        cast.authors[p].trunk(-d.between(0.02, 0.1), 0.0, d.between(-0.03, 0.03))
-        cast.authors[p].head(-d.between(0.0, 0.12), d.between(-0.1, 0.4), d.between(-0.08, 0.05))
-        step = d.between(-0.04, 0.04)
-        cast.stance(p, (0.09, step - 0.05), (-0.09, -step - 0.05))
-    follow = 1 - lead
-    shoulders = [cast.joint(lead, "upperarm01.L"), cast.joint(follow, "upperarm01.R")]
-    place = (
-        (shoulders[0] + shoulders[1]) / 2 + d.between(0.24, 0.3) * cast.along(lead, 1.0, 0.0, 0.0) + torch.tensor([0.0, d.between(-0.1, 0.02), 0.0])
-    )
-    cast.hand_to(follow, "right", place, cast.along(follow, -0.3, -1.0, -0.5), torch.tensor([0.0, -1.0, 0.0]))
-    for p, s in zip((lead, follow), SIDES):
-        cast.authors[p].fingers(s, d.between(0.1, 0.25))
-    blade = cast.trunk_point(follow, d.between(0.3, 0.5), d.between(0.5, 0.65), (0.2, 0.0, -1))
-    held = cast.palm_vertex(follow, "right")
-    palms = [cast.hand_on(lead, "left", follow, held, cast.along(lead, 0.3, -1.0, -0.5))]
-    palms += [cast.hand_on(lead, "right", follow, blade, cast.along(lead, -0.8, -0.8, 0.0))]
-    arm = cast.shoulder_point(lead, "right", (-0.6, 0.7, 0.15))
-    palms.append(cast.hand_on(follow, "left", lead, arm, cast.along(follow, 1.0, -0.15, 0.0)))
-    return cast.plan(palms, [], [])
-
-
 def _piggyback(cast: Cast) -> Plan:
     """The shorter one rides on the other's back: arms over the shoulders, thighs held by the carrier's hands."""
     d = cast.dice
@@ -285,7 +256,6 @@ COUPLES: dict[str, Callable[[Cast], Plan]] = {
     "back_to_back": _back_to_back,
     "hands_on_shoulders": _hands_on_shoulders,
     "holding_hands": _holding_hands,
-    "dance_hold": _dance_hold,
     "piggyback": _piggyback,
     "pushing": _pushing,
     "whispering": _whispering,

@@ -20,7 +20,7 @@ __all__ = [
 RGB = tuple[float, float, float]
 Family = Literal[
     "hug", "handshake", "arm_over_shoulder", "side_by_side", "high_five",
-    "side_hug", "hug_from_behind", "hand_on_back", "back_to_back", "hands_on_shoulders", "holding_hands", "dance_hold", "piggyback", "pushing",
+    "side_hug", "hug_from_behind", "hand_on_back", "back_to_back", "hands_on_shoulders", "holding_hands", "piggyback", "pushing",
     "whispering", "sitting_side_by_side", "linked_arms", "conga_line", "circle", "huddle", "solo", "motion",
 ]  # fmt: skip
 ALL_FAMILIES: tuple[Family, ...] = typing.get_args(Family)
