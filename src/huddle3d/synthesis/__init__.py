@@ -29,7 +29,6 @@ from huddle3d.synthesis.wardrobes import draw_wardrobe
 from huddle3d.synthesis.writing import write_sample
 
 __all__ = [
-    "ASSETS_VARIABLE",
     "Assets",
     "ALL_FAMILIES",
     "DEMO_FAMILY",

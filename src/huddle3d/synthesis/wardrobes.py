@@ -61,7 +61,7 @@ def _piece(d: _Dice, asset: str, part: Literal["top", "lower", "shoes"]) -> Piec
     worn = d.chance(0.75) if part == "top" else d.chance(0.5)
     pattern = _dye(d, sober=part == "lower" or asset.startswith("male_elegant")) if worn and part != "shoes" else None
     if part == "top":
-        length = 1.0 if d.chance(0.6) else d.between(0.15, 0.95)
+        length = 1.0 if d.chance(0.6) or asset.startswith("male_elegant") else d.between(0.15, 0.95)
     else:
         length = 1.0 if d.chance(0.7) else d.pick((0.3, 0.36, 0.75, 0.85, 0.93))
     jeans = part == "lower"
@@ -114,7 +114,7 @@ def draw_wardrobe(assets: Assets, seed: int, *, woman: bool) -> WardrobeSpec:
     lower = top if elegant and d.chance(0.7) else d.pick(_fitting(suits, woman))
     skin = d.pick(skins)
     dark = "dark" in skin
-    k, warm = d.between(0.78, 1.05) if not dark else d.between(0.9, 1.35), d.between(-0.04, 0.04)
+    k, warm = d.between(0.78, 1.05) if not dark else d.between(0.9, 1.15), d.between(-0.04, 0.04)
     if not dark and d.chance(0.3):
         k *= d.between(0.68, 0.85)
     tone = (round(k, 3), round(k * (0.97 + warm / 2), 3), round(k * (0.95 + warm), 3))
