@@ -50,7 +50,7 @@ def test_people_cut_at_the_waist_and_an_embrace(networks: Networks, shared: Path
     found = perceive_with(photo, networks)
     assert len(found.names) == 3
     ankles = [LANDMARK_INDEX["left_ankle"], LANDMARK_INDEX["right_ankle"]]
-    assert (found.keypoints[:, ankles, 2] == 0).all()
+    assert (found.keypoints[:, ankles, 2] < 0.05).all()
     assert any("cut by" in w for w in found.warnings)
     check_contract(found.masks, found.keypoints, found.landmarks3d, photo)
 

@@ -27,7 +27,7 @@ def quality(pose: Pose) -> float:
     """
     shoulders, hips = pose.points[[11, 12]].mean(axis=0), pose.points[[23, 24]].mean(axis=0)
     upright = float((hips - shoulders)[1]) / max(float(np.linalg.norm(hips - shoulders)), 1e-6)
-    return pose.flag * steadiness(pose) * _coverage(pose) * min(1.0, 2 * pose.score) * (0.75 + 0.25 * upright)
+    return pose.flag * steadiness(pose) * _coverage(pose) * min(1.0, 2 * pose.score) * (0.6 + 0.4 * upright)
 
 
 def _coverage(pose: Pose) -> float:
