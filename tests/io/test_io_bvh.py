@@ -58,7 +58,7 @@ def test_order_of_rotations_is_the_order_of_channels(tmp_path):
 @pytest.mark.parametrize(
     "old, new",
     [
-        ("HIERARCHY", "HIERARCHIE"),
+        ("HIERARCHY", "HIERARKY"),
         ("MOTION", ""),
         ("JOINT", "JIONT"),
         ("ROOT hip", "JOINT hip"),

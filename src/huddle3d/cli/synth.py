@@ -8,7 +8,7 @@ from huddle3d.bodies import load_body
 from huddle3d.cli.console import LogFormat, print_line
 from huddle3d.errors import InputError
 from huddle3d.io import prepare_output_dir
-from huddle3d.synthesis import FAMILIES, Family, build_scene, render_scene, sample_spec, write_sample
+from huddle3d.synthesis import FAMILIES, Family, build_scene, families_for, render_scene, sample_spec, write_sample
 
 __all__ = ["synth"]
 
@@ -39,8 +39,9 @@ def synth(
         raise InputError(f"--seed {seed} is negative.", next_step="Use 0 or more.")
     prepare_output_dir(output, overwrite)
     body = load_body()
+    kinds = FAMILIES if people <= 2 else families_for(people)
     for k in range(count):
-        chosen = family or FAMILIES[k % len(FAMILIES)]
+        chosen = family or kinds[k % len(kinds)]
         spec = sample_spec(seed + k, people=people, family=chosen)
         folder = output / f"{k:04d}_{spec.family}_{spec.seed}"
         write_sample(render_scene(build_scene(spec, body=body)), folder, overwrite=overwrite)

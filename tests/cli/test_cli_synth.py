@@ -1,0 +1,40 @@
+"""Which scenes ``huddle3d synth`` makes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from huddle3d.cli import main, synth
+from huddle3d.synthesis import FAMILIES, SceneSpec, families_for
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[SceneSpec]:
+    specs: list[SceneSpec] = []
+
+    def build(spec: SceneSpec, **_: Any) -> None:
+        specs.append(spec)
+
+    monkeypatch.setattr(synth, "load_body", lambda: None)
+    monkeypatch.setattr(synth, "build_scene", build)
+    monkeypatch.setattr(synth, "render_scene", lambda scene: scene)
+    monkeypatch.setattr(synth, "write_sample", lambda *a, **k: None)
+    return specs
+
+
+def test_pairs_take_the_first_families_in_turn(made: list[SceneSpec], tmp_path: Path) -> None:
+    assert main(["synth", "--output", str(tmp_path / "out"), "--count", "6", "--seed", "3"]) == 0
+    assert [s.family for s in made] == [*FAMILIES, FAMILIES[0]]
+    assert [s.seed for s in made] == [3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("people", [1, 3, 6, 12])
+def test_other_numbers_take_families_that_they_fit(people: int, made: list[SceneSpec], tmp_path: Path) -> None:
+    assert main(["synth", "--output", str(tmp_path / "out"), "--count", "8", "--people", str(people)]) == 0
+    assert all(len(s.people) == people and s.family in families_for(people) for s in made)
+
+
+def test_a_family_for_two_is_refused_for_three(made: list[SceneSpec], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["synth", "--output", str(tmp_path / "out"), "--people", "3", "--family", "hug"]) != 0
+    assert "hug" in capsys.readouterr().err and made == []
