@@ -35,6 +35,12 @@ def test_other_numbers_take_families_that_they_fit(people: int, made: list[Scene
     assert all(len(s.people) == people and s.family in families_for(people) for s in made)
 
 
+def test_a_folder_without_clothes_is_refused_before_anything_is_written(made: list[SceneSpec], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["synth", "--output", str(out), "--assets", str(tmp_path)]) != 0
+    assert made == [] and not out.exists()
+
+
 def test_a_family_for_two_is_refused_for_three(made: list[SceneSpec], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["synth", "--output", str(tmp_path / "out"), "--people", "3", "--family", "hug"]) != 0
     assert "hug" in capsys.readouterr().err and made == []

@@ -8,7 +8,7 @@ from huddle3d.bodies import load_body
 from huddle3d.cli.console import LogFormat, print_line
 from huddle3d.errors import InputError
 from huddle3d.io import prepare_output_dir
-from huddle3d.synthesis import FAMILIES, Family, build_scene, families_for, render_scene, sample_spec, write_sample
+from huddle3d.synthesis import FAMILIES, Assets, Family, build_scene, families_for, render_scene, sample_spec, write_sample
 
 __all__ = ["synth"]
 
@@ -19,6 +19,7 @@ def synth(
     seed: int = 0,
     family: Family | None = None,
     people: int = 2,
+    assets: Path | None = None,
     overwrite: bool = False,
     log_format: LogFormat = "text",
 ) -> int:
@@ -30,6 +31,7 @@ def synth(
         seed: Seed of the first scene; the next ones count up.
         family: Only this interaction; default all in turn.
         people: People per scene.
+        assets: Folder of MakeHuman clothes, hair and skins to dress the people from; default clothes made here.
         overwrite: Write into a folder that is not empty.
         log_format: Messages as text or as JSON lines (stderr).
     """
@@ -37,13 +39,14 @@ def synth(
         raise InputError("--count and --people must be at least 1.", next_step="For example --count 10 --people 2.")
     if seed < 0:
         raise InputError(f"--seed {seed} is negative.", next_step="Use 0 or more.")
+    wardrobe = None if assets is None else Assets.open(assets)
     prepare_output_dir(output, overwrite)
     body = load_body()
     kinds = FAMILIES if people <= 2 else families_for(people)
     for k in range(count):
         chosen = family or kinds[k % len(kinds)]
-        spec = sample_spec(seed + k, people=people, family=chosen)
+        spec = sample_spec(seed + k, people=people, family=chosen, assets=wardrobe)
         folder = output / f"{k:04d}_{spec.family}_{spec.seed}"
-        write_sample(render_scene(build_scene(spec, body=body)), folder, overwrite=overwrite)
+        write_sample(render_scene(build_scene(spec, body=body, assets=wardrobe)), folder, overwrite=overwrite)
         print_line(f"{k + 1}/{count} {folder}", log_format)
     return 0
