@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from huddle3d.perception._erase import person_region
-from huddle3d.perception._pose import Pose, estimate_pose
+from huddle3d.perception._pose import Pose, estimate_pose, sigmoid
 from huddle3d.perception._roi import Picture, Roi, roi_of_window
 from huddle3d.perception._runner import Networks
 
@@ -34,8 +34,7 @@ def person_evidence(picture: Picture, poses: Sequence[Pose], networks: Networks)
         looks = [estimate_pose(picture, roi, best, 1.0, mirrored=m) for m in (False, True)]
         if min(p.flag for p in looks) >= _LEAST_FLAG:
             logits = (looks[0].mask_logits + looks[1].mask_logits) / 2
-            mask = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
-            np.maximum(total, roi.paste(mask.astype(np.float32), picture.width, picture.height), out=total)
+            np.maximum(total, roi.paste(sigmoid(logits).astype(np.float32), picture.width, picture.height), out=total)
     return total
 
 

@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float
 from huddle3d.perception._anchors import Detection
 from huddle3d.perception._consensus import settle
 from huddle3d.perception._erase import paint_over, person_region
-from huddle3d.perception._evidence import EXPLAINED_REACH
+from huddle3d.perception._evidence import EXPLAINED_REACH, box_of
 from huddle3d.perception._judgement import face_of, quality
 from huddle3d.perception._pose import HEAD, Pose, estimate_pose
-from huddle3d.perception._roi import Picture, Roi, roi_of_window
+from huddle3d.perception._roi import Picture, roi_of_window
 from huddle3d.perception._runner import Networks
 from huddle3d.perception._similarity import body_scale
 
@@ -102,16 +102,13 @@ def _looks(
     face = face_of(pose, faces)
     head = pose.points[list(HEAD)].mean(axis=0)
     scale = body_scale(pose)
-    regions = [pose.roi]
-    for factor in (1.3, 1.7):
-        x, y = head + factor * (np.array([pose.roi.x, pose.roi.y]) - head)
-        regions.append(Roi(float(x), float(y), pose.roi.side * factor, pose.roi.angle))
-    near_head = np.hypot(*(np.indices(size)[::-1] - head[:, None, None])) < 0.5 * scale
-    ys, xs = np.nonzero(own | near_head & person_region(pose, *size))
-    if len(xs) > 16:
-        regions.append(roi_of_window((float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1))).shifted(0, 0, 1.25))
-    # What is nearer to this head than the others' limbs stays, so that the own head is never painted over.
-    keep = np.hypot(*(np.indices(size)[::-1] - head[:, None, None])) < 0.45 * scale
+    regions = [pose.roi, pose.roi.grown_about(head, 1.3), pose.roi.grown_about(head, 1.7)]
+    from_head = np.hypot(*(np.indices(size)[::-1] - head[:, None, None]))
+    seen = own | (from_head < 0.5 * scale) & person_region(pose, *size)
+    if seen.sum() > 16:
+        regions.append(roi_of_window(box_of(seen)).shifted(0, 0, 1.25))
+    # What is near this head stays, so that the own head is never painted over.
+    keep = from_head < 0.45 * scale
     blanked = Picture(paint_over(picture.image, [person_region(o, *size) & ~keep for o in others])) if others else picture
     best = networks.landmark_variants()[0]
     found = []

@@ -11,7 +11,7 @@ from huddle3d.perception._anchors import POSE_GRID, Detection, anchor_centres, d
 from huddle3d.perception._roi import Picture, Roi, roi_from_axis
 from huddle3d.perception._runner import Networks
 
-__all__ = ["HEAD", "MIRRORED", "Pose", "detect_poses", "estimate_pose", "refine_pose", "roi_of_detection", "soft_mask"]
+__all__ = ["HEAD", "MIRRORED", "Pose", "detect_poses", "estimate_pose", "refine_pose", "roi_of_detection", "sigmoid", "soft_mask"]
 
 _ROI_SCALE = 1.25
 _NUM, _AUX_CENTRE, _AUX_TIP = 33, 33, 34
@@ -67,7 +67,7 @@ def estimate_pose(picture: Picture, roi: Roi, networks: Networks, score: float, 
     rows = screen.astype(np.float64).reshape(39, 5)
     crop_points = _refine_by_heatmap(rows[:, :2] / net.size, heatmap)
     xyz = world.astype(np.float64).reshape(39, 3)[:_NUM].copy()
-    confidence = _sigmoid(rows[:_NUM, 3]) * _sigmoid(rows[:_NUM, 4])
+    confidence = sigmoid(rows[:_NUM, 3]) * sigmoid(rows[:_NUM, 4])
     logits = mask[..., 0].astype(np.float32)
     if mirrored:
         crop_points[:, 0] = 1 - crop_points[:, 0]
@@ -110,7 +110,7 @@ def soft_mask(pose: Pose, height: int, width: int) -> Float[np.ndarray, "height 
     weight = np.full((height, width), 1e-6, np.float32)
     for roi, logits, share in ((pose.roi, pose.mask_logits, 1.0), *pose.more_masks):
         inside = roi.paste(np.full(logits.shape, share, np.float32), width, height)
-        total += inside * roi.paste(_sigmoid(logits).astype(np.float32), width, height)
+        total += inside * roi.paste(sigmoid(logits).astype(np.float32), width, height)
         weight += inside
     return total / weight
 
@@ -127,12 +127,13 @@ def _refine_by_heatmap(points: Float[np.ndarray, "39 2"], heatmap: Float[np.ndar
         if not (0 <= col < size and 0 <= row < size):
             continue
         x0, y0 = max(0, col - radius), max(0, row - radius)
-        w = _sigmoid(heatmap[y0 : row + radius + 1, x0 : col + radius + 1, k].astype(np.float64))
+        w = sigmoid(heatmap[y0 : row + radius + 1, x0 : col + radius + 1, k].astype(np.float64))
         if w.max() >= 0.5:
             rows, cols = np.mgrid[y0 : y0 + w.shape[0], x0 : x0 + w.shape[1]]
             refined[k] = (cols * w).sum() / w.sum() / size, (rows * w).sum() / w.sum() / size
     return refined
 
 
-def _sigmoid(x: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+def sigmoid(x: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """``1 / (1 + exp(-x))`` without overflow."""
     return 1 / (1 + np.exp(-np.clip(x, -60, 60)))

@@ -15,7 +15,7 @@ from huddle3d.perception._anchors import Detection
 from huddle3d.perception._consensus import settle
 from huddle3d.perception._judgement import face_of, quality
 from huddle3d.perception._pose import HEAD, Pose, estimate_pose
-from huddle3d.perception._roi import Picture, Roi
+from huddle3d.perception._roi import Picture
 from huddle3d.perception._runner import Networks
 from huddle3d.perception._similarity import body_scale
 
@@ -44,9 +44,7 @@ def with_room_below(picture: Picture, pose: Pose, faces: Sequence[Detection], ne
     candidates = [pose]
     for variant in networks.landmark_variants():
         for scale in _SCALES:
-            x, y = head + scale * (np.array([pose.roi.x, pose.roi.y]) - head)
-            roi = Roi(float(x), float(y), pose.roi.side * scale, pose.roi.angle)
-            look = settle(picture, estimate_pose(picture, roi, variant, pose.score), variant)
+            look = settle(picture, estimate_pose(picture, pose.roi.grown_about(head, scale), variant, pose.score), variant)
             if look.flag >= 0.5 and face_of(look, [face]) is not None and _keeps_upper_body(pose, look):
                 candidates.append(look)
     return min(candidates, key=lambda p: 2 * _unusual(_ratio(face, p)) - math.log(max(quality(p), 1e-3)))

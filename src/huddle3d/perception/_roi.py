@@ -43,6 +43,11 @@ class Roi:
         x, y = self.to_picture(np.array([0.5 + dx, 0.5 + dy]))
         return Roi(float(x), float(y), self.side * scale, self.angle)
 
+    def grown_about(self, point: Float[np.ndarray, "2"], factor: float) -> Roi:
+        """Larger by a factor, with a point of the picture [px] at the same place of the crop."""
+        x, y = point + factor * (np.array([self.x, self.y]) - point)
+        return Roi(float(x), float(y), self.side * factor, self.angle)
+
     def box(self) -> tuple[float, float, float, float]:
         """Axis-aligned box xyxy of the rotated square [px]."""
         corners = self.to_picture(np.array([[0, 0], [1, 0], [0, 1], [1, 1]]))

@@ -137,9 +137,15 @@ def file_problem(path: Path, expected: WeightFile) -> str:
         return f"{path.name} is absent"
     if path.stat().st_size != expected.size:
         return f"{path.name} has {path.stat().st_size} bytes instead of {expected.size}"
+    state = path.stat()
+    return "" if _digest(path, state.st_size, state.st_mtime_ns) == expected.sha256 else f"{path.name} has another sha256 than the registry"
+
+
+@functools.lru_cache(maxsize=32)
+def _digest(path: Path, size: int, mtime_ns: int) -> str:
+    """sha256 of a file's content, computed once for each state of the file: a photo's run asks several times."""
     with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return "" if digest == expected.sha256 else f"{path.name} has another sha256 than the registry"
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def verify(name: str) -> tuple[str, ...]:
