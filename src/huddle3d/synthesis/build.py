@@ -60,7 +60,8 @@ def place_camera(spec: CameraSpec, points: Float[Tensor, "n 3"]) -> Camera:
             continue
         low, high = uv.amin(0), uv.amax(0)
         share = float(((high - low) / torch.tensor([spec.width, spec.height])).max())
-        centre = torch.stack([(low + high) / 2, torch.tensor([spec.width / 2, spec.height / 2])])
+        across, down = spec.aim or (0.5, 0.5)
+        centre = torch.stack([(low + high) / 2, torch.tensor([across * spec.width, down * spec.height])])
         shift = camera.unproject(centre, torch.full((2,), distance))
         aim = aim + 0.9 * (shift[0] - shift[1])
         distance *= (share / spec.fill) ** 0.9

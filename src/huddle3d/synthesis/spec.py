@@ -13,7 +13,7 @@ from typing import Any, Literal
 from huddle3d.errors import InputError
 
 __all__ = [
-    "ALL_FAMILIES", "FAMILIES", "BackdropSpec", "CameraSpec", "Family", "GarmentSpec", "HairSpec", "LensSpec", "LightSpec", "MotionSpec", "PatternSpec",
+    "ALL_FAMILIES", "FAMILIES", "AvatarSpec", "BackdropSpec", "CameraSpec", "Family", "GarmentSpec", "HairSpec", "LensSpec", "LightSpec", "MotionSpec", "PatternSpec",
     "PersonSpec", "PieceSpec", "RGB", "SceneSpec", "WardrobeSpec", "families_for",
 ]  # fmt: skip
 
@@ -142,6 +142,14 @@ class WardrobeSpec:
 
 
 @dataclass(frozen=True)
+class AvatarSpec:
+    """A rigged, textured person from the assets folder."""
+
+    name: str
+    """Name of its files below ``avatars``."""
+
+
+@dataclass(frozen=True)
 class PersonSpec:
     """One person."""
 
@@ -159,6 +167,8 @@ class PersonSpec:
     """Hair; brows take its colour."""
     wardrobe: WardrobeSpec | None = None
     """Clothes from the assets folder instead of ``garments`` and ``hair``; None for clothes made here, and then absent from the file."""
+    avatar: AvatarSpec | None = None
+    """A rigged person instead of everything else here, ``shape`` too (the build fits one to it); None for the others, and then absent from the file."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +192,9 @@ class CameraSpec:
     least_visible: float = 0.0
     """Share of each person and of each head that nobody else may hide: the camera is turned around the people, no farther than needed, until
     that holds (if it holds nowhere, to where it comes nearest). 0: it stays at its azimuth."""
+    aim: tuple[float, float] | None = None
+    """Where the middle of the people lies in the picture, as shares of its width and height; None for the middle, and then absent from the file.
+    With a large ``fill``, people are cut off by the border."""
 
 
 @dataclass(frozen=True)
@@ -270,9 +283,12 @@ class SceneSpec:
         tree = dataclasses.asdict(self)
         if self.motion is None:
             del tree["motion"]
+        if self.camera.aim is None:
+            del tree["camera"]["aim"]
         for person in tree["people"]:
-            if person["wardrobe"] is None:
-                del person["wardrobe"]
+            for optional in ("wardrobe", "avatar"):
+                if person[optional] is None:
+                    del person[optional]
         return json.dumps(tree, indent=1)
 
     @staticmethod
@@ -293,6 +309,8 @@ class SceneSpec:
             raise InputError("The scene's camera is out of range.", why="Allowed: 16…4096 px, field of view 5…120°, fill 0.05…5.")
         if not 0 <= spec.camera.least_visible <= 1:
             raise InputError("The scene's camera is out of range.", why="Allowed for least_visible: 0…1.")
+        if spec.camera.aim is not None and not all(-1 <= a <= 2 for a in spec.camera.aim):
+            raise InputError("The scene's camera is out of range.", why="Allowed for aim: -1…2.")
         if (spec.family == "motion") != (spec.motion is not None):
             raise InputError("A scene has the entry 'motion' if, and only if, its family is 'motion'.")
         if spec.motion is not None and (spec.motion.frame < 0 or len(spec.people) != 2):
