@@ -26,6 +26,7 @@ from huddle3d.synthesis.spec import (
     WardrobeSpec,
     families_for,
 )
+from huddle3d.synthesis.styles import is_held_out, sample_style
 from huddle3d.synthesis.wardrobes import draw_wardrobe
 from huddle3d.synthesis.writing import write_sample
 
@@ -58,12 +59,14 @@ __all__ = [
     "close_frames",
     "families_for",
     "goal_gaps",
+    "is_held_out",
     "place_camera",
     "plan_motion",
     "read_couple",
     "render_scene",
     "retarget",
     "sample_spec",
+    "sample_style",
     "solve_interaction",
     "write_sample",
 ]

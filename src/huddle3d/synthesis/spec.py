@@ -213,14 +213,31 @@ class LightSpec:
     """The same from below."""
     softness: float
     """Size of the penumbra [m]."""
+    size_deg: float = 0.0
+    """Angle under which the far light is seen: 0.5 sun, 10 a near softbox. Its penumbra grows with the distance between what casts the shadow and
+    what receives it. 0: the penumbra is ``softness`` everywhere."""
+    fill: float = 0.12
+    """Strength of the white light from the camera's side that nothing blocks."""
+    glow: RGB = (0.0, 0.0, 0.0)
+    """Linear colour times strength of a broad light (a window, a bright part of the sky): what a surface that faces it gets if nothing blocks it."""
+    glow_azimuth_deg: float = 0.0
+    """Of the middle of the broad light [deg]."""
+    glow_elevation_deg: float = 0.0
+    """Of the middle of the broad light [deg]."""
+    bounce: float = 0.0
+    """Share of the light on the floor that it throws back in its own colour, in addition to ``ground``."""
+    gloss: float | None = None
+    """Strength of highlights by material and body region: skin shines most on forehead and nose, cloth hardly; None: everything shines alike."""
 
 
 @dataclass(frozen=True)
 class BackdropSpec:
     """What is behind and below the people."""
 
-    kind: Literal["room", "street", "studio"]
-    """Room: floor, wall, skirting, pictures. Street: pavement, houses, sky. Studio: a soft gradient."""
+    kind: Literal["room", "street", "studio", "furnished", "park", "gradient", "texture", "loft", "beach"]
+    """Room: floor, wall, skirting, pictures. Street: pavement, houses, sky. Studio: a soft gradient. Furnished: a room with boxes like furniture and
+    windows. Park: grass, hedges, trees, sky. Gradient and texture: a floor before a backdrop of two colours, or of a print. Loft: bricks, tall
+    windows, boards. Beach: sand, sea, sky."""
     floor: RGB
     """sRGB."""
     wall: RGB
@@ -245,6 +262,20 @@ class LensSpec:
     """Loss of light in the corners, in [0, 1]."""
     jpeg_quality: int
     """1 … 100."""
+    exposure_ev: float = 0.0
+    """Factor on all light, in stops."""
+    warmth: float = 0.0
+    """White balance: red gains and blue loses this many stops."""
+    tint: float = 0.0
+    """White balance: green gains this many stops."""
+    contrast: float = 0.0
+    """Strength of an S-shaped tone curve about middle grey; negative flattens."""
+    motion_px: float = 0.0
+    """Length of the blur by a moving camera [px]."""
+    motion_deg: float = 0.0
+    """Its direction in the picture [deg]; 0 = to the right."""
+    chroma_noise: float = 0.0
+    """Standard deviation of smooth colour noise, sRGB units."""
 
 
 @dataclass(frozen=True)
@@ -289,6 +320,11 @@ class SceneSpec:
             for optional in ("wardrobe", "avatar"):
                 if person[optional] is None:
                     del person[optional]
+        for part, kind in (("light", LightSpec), ("lens", LensSpec)):
+            # fields that came later are absent unless they are used: files of old scenes keep their text
+            for field in dataclasses.fields(kind):
+                if tree[part][field.name] == field.default:
+                    del tree[part][field.name]
         return json.dumps(tree, indent=1)
 
     @staticmethod
@@ -311,11 +347,30 @@ class SceneSpec:
             raise InputError("The scene's camera is out of range.", why="Allowed for least_visible: 0…1.")
         if spec.camera.aim is not None and not all(-1 <= a <= 2 for a in spec.camera.aim):
             raise InputError("The scene's camera is out of range.", why="Allowed for aim: -1…2.")
+        _check_light_and_lens(spec.light, spec.lens)
         if (spec.family == "motion") != (spec.motion is not None):
             raise InputError("A scene has the entry 'motion' if, and only if, its family is 'motion'.")
         if spec.motion is not None and (spec.motion.frame < 0 or len(spec.people) != 2):
             raise InputError("A scene of the family 'motion' needs two people and a frame of at least 0.")
         return spec
+
+
+def _check_light_and_lens(light: LightSpec, lens: LensSpec) -> None:
+    limits = (
+        ("light.size_deg", light.size_deg, 0, 60),
+        ("light.fill", light.fill, 0, 10),
+        ("light.bounce", light.bounce, 0, 1),
+        ("light.gloss", light.gloss or 0.0, 0, 4),
+        ("lens.exposure_ev", lens.exposure_ev, -6, 6),
+        ("lens.warmth", lens.warmth, -2, 2),
+        ("lens.tint", lens.tint, -2, 2),
+        ("lens.contrast", lens.contrast, -1, 2),
+        ("lens.motion_px", lens.motion_px, 0, 64),
+        ("lens.chroma_noise", lens.chroma_noise, 0, 1),
+    )
+    for name, value, low, high in limits:
+        if not low <= value <= high:
+            raise InputError(f"The scene's {name} is out of range: {value}.", why=f"Allowed: {low} to {high}.")
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
