@@ -92,8 +92,8 @@ def test_smoothing_flattens_bumps_and_keeps_the_border_on_itself():
 def test_patterns_show_their_colours(kind, rng):
     pattern = PatternSpec(kind, ((0.8, 0.1, 0.1), (0.1, 0.1, 0.8), (0.1, 0.8, 0.1)), 0.1, 0.0, 5)
     points = torch.rand(4000, 3, generator=rng)
-    colour = cloth_colour(points, pattern)
+    colour = cloth_colour(points, pattern, points[:, :2])
     assert float(colour.min()) >= 0 and float(colour.max()) <= 1
     blue = float((colour[:, 2] > 0.5).float().mean())
     assert (blue == 0) if kind == "plain" else (0.05 < blue < 0.95)
-    assert torch.equal(colour, cloth_colour(points, pattern))
+    assert torch.equal(colour, cloth_colour(points, pattern, points[:, :2]))

@@ -3,6 +3,7 @@
 from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.build import SyntheticScene, build_scene, place_camera
 from huddle3d.synthesis.motion import close_frames, plan_motion, read_couple, retarget
+from huddle3d.synthesis.outfits import OUTFIT_STYLES, OutfitStyle, draw_outfit, draw_person, draw_shape
 from huddle3d.synthesis.photograph import SyntheticSample, render_scene
 from huddle3d.synthesis.sampling import DEMO_FAMILY, DEMO_SEED, sample_spec
 from huddle3d.synthesis.solve import SolveConfig, goal_gaps, solve_interaction
@@ -36,6 +37,7 @@ __all__ = [
     "DEMO_FAMILY",
     "DEMO_SEED",
     "FAMILIES",
+    "OUTFIT_STYLES",
     "RGB",
     "AvatarSpec",
     "BackdropSpec",
@@ -46,6 +48,7 @@ __all__ = [
     "LensSpec",
     "LightSpec",
     "MotionSpec",
+    "OutfitStyle",
     "PatternSpec",
     "PersonSpec",
     "PieceSpec",
@@ -55,6 +58,9 @@ __all__ = [
     "SyntheticScene",
     "WardrobeSpec",
     "build_scene",
+    "draw_outfit",
+    "draw_person",
+    "draw_shape",
     "draw_wardrobe",
     "close_frames",
     "families_for",

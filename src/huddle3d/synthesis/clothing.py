@@ -17,7 +17,7 @@ from huddle3d.synthesis.spec import GarmentSpec
 if TYPE_CHECKING:
     from huddle3d.contact import MeshQuery
 
-__all__ = ["Fit", "cover_depth", "grow_garment", "hold_off", "press_flat"]
+__all__ = ["Fit", "cover_depth", "fold_height", "grow_garment", "hold_off", "press_flat"]
 
 
 class Fit:
@@ -27,8 +27,8 @@ class Fit:
         self.skin, self.others, self.floor = skin, others, floor
 
 
-def cover_depth(garment: GarmentSpec, anatomy: Anatomy, points: Float[Tensor, "n 3"], regions: Tensor) -> Float[Tensor, "n"]:
-    """How far inside the garment's outline a place at rest lies [m]; negative outside."""
+def cover_depth(garment: GarmentSpec, anatomy: Anatomy, points: Float[Tensor, "n 3"], regions: Tensor, *, opening: bool = True) -> Float[Tensor, "n"]:
+    """How far inside the garment's outline a place at rest lies [m]; negative outside. The gap of an open coat counts if ``opening``."""
     s = anatomy.size
     y = points[:, 1]
     hip = float(anatomy.joint("upperleg01.L")[1])
@@ -36,23 +36,47 @@ def cover_depth(garment: GarmentSpec, anatomy: Anatomy, points: Float[Tensor, "n
     leg_length = float((anatomy.joint("upperleg01.L") - anatomy.joint("foot.L")).norm())
     is_arm = anatomy.is_region(regions, "upper_arm", "forearm", "hand")
     nothing = torch.full_like(y, -1.0)
-    if garment.kind == "shirt":
+    if garment.kind in ("shirt", "coat"):
         collar = float(anatomy.joint("neck01")[1]) + 0.035 * s + 0.35 * (-points[:, 2]).clamp(-0.06, 0.06)
-        trunk = torch.minimum(y - (hip - 0.01 * s), collar - y)
+        low = hip - 0.01 * s if garment.kind == "shirt" else hip - (0.06 + 0.92 * garment.length) * (hip - float(anatomy.joint("foot.L")[1])) + 0.02
+        trunk = torch.minimum(y - low, collar - y)
+        if garment.loose_m > 0:
+            trunk = torch.minimum(trunk, _neckline(garment, anatomy, points))
+        if opening and garment.open_m > 0:
+            trunk = torch.where(
+                points[:, 2] > float(anatomy.joint("spine03")[2]), torch.minimum(trunk, points[:, 0].abs() - 0.9 * garment.open_m), trunk
+            )
         # A sleeve's end is level across the arm; it never starts above a third of the upper arm.
-        sleeve = ((0.45 + 1.5 * garment.length) - anatomy.arm(points)) * arm_length / 2
+        sleeve = ((0.45 + 1.5 * (garment.length if garment.kind == "shirt" else garment.sleeve)) - anatomy.arm(points)) * arm_length / 2
         return torch.where(is_arm, torch.minimum(sleeve, y - y.new_tensor(hip - 1.0)), trunk)
     if garment.kind == "trousers":
         leg = ((0.42 + 1.62 * garment.length) - anatomy.leg(points)) * leg_length / 2
         waist = (hip + 0.085 * s) - y
         return torch.where(is_arm, nothing, torch.minimum(waist, leg))
+    if garment.kind == "skirt" and garment.loose_m > 0:
+        low = hip - (0.06 + 0.92 * garment.length) * (hip - float(anatomy.joint("foot.L")[1])) + 0.02
+        return torch.where(is_arm, nothing, torch.minimum((hip + 0.10 * s) - y, y - low))
     if garment.kind == "skirt":
         return torch.where(is_arm, nothing, torch.minimum((hip + 0.10 * s) - y, y - (hip - (0.25 + 0.45 * garment.length) * leg_length)))
     ankle = float(anatomy.joint("foot.L")[1])
     return torch.where(is_arm, nothing, ankle + (0.01 + 0.06 * garment.length) * s - y)
 
 
-def _folds(garment: GarmentSpec, rest: Tensor) -> Tensor:
+def _neckline(garment: GarmentSpec, anatomy: Anatomy, points: Tensor) -> Tensor:
+    """Depth below a round or pointed neckline that the seed chooses [m]; collars of coats and hoods stay up."""
+    s = anatomy.size
+    cut = garment.seed % 5
+    dip, width = ((0.0, 0.08), (0.02, 0.085), (0.045, 0.09), (0.05, 0.07), (0.085, 0.065))[cut] if garment.hood == "none" else (0.0, 0.08)
+    if garment.kind == "coat" and garment.offset_m > 0.01:
+        dip = 0.0
+    base = float(anatomy.joint("neck01")[1]) + (0.032 - 0.012 * (dip > 0)) * s + 0.35 * (-points[:, 2]).clamp(-0.06, 0.06)
+    across = (points[:, 0].abs() / (width * s)).clamp(0, 1)
+    shape = 1 - across if cut >= 3 else (1 - across.square()).clamp_min(0).sqrt()
+    front = ((points[:, 2] - float(anatomy.joint("neck01")[2])) / 0.03).clamp(0, 1)
+    return base - dip * s * shape * front - points[:, 1]
+
+
+def fold_height(garment: GarmentSpec, rest: Tensor) -> Tensor:
     """Height of the folds in [0, 1]: long along the body, short across it."""
     stretch = torch.tensor([0.045, 0.16, 0.045])
     broad = value_noise(rest / stretch, garment.seed)
@@ -100,7 +124,7 @@ def grow_garment(garment: GarmentSpec, base: Sheet, anatomy: Anatomy, fit: Fit) 
     sheet = smooth(sheet, 2 if garment.kind == "shoes" else 8)
     if not len(sheet.faces):
         return sheet
-    height = garment.offset_m + garment.folds_m * _folds(garment, sheet.rest)
+    height = garment.offset_m + garment.folds_m * fold_height(garment, sheet.rest)
     if garment.kind == "shirt":
         # Shirts hang looser towards the hem.
         drop = float(anatomy.joint("neck01")[1]) - sheet.rest[:, 1]

@@ -73,11 +73,13 @@ def clip(sheet: Sheet, level: Float[Tensor, "v"]) -> Sheet:
     turn = (odd[:, None] + torch.arange(3)) % 3
     cut = cut.gather(1, turn)  # the corner that differs from the two others comes first, orientation kept
     lone = inside[cut[:, 0]]
-    n, m = len(sheet.rest), len(cut)
-    a = cut[:, 0].repeat(2)
-    b = torch.cat([cut[:, 1], cut[:, 2]])
+    n = len(sheet.rest)
+    # One vertex for each cut edge: neighbouring faces must not each make their own, which would differ in the last bits.
+    ends = torch.stack([cut[:, [0, 1]], cut[:, [0, 2]]], 1).reshape(-1, 2)
+    code, inverse = torch.unique(ends.amin(1) * n + ends.amax(1), return_inverse=True)
+    a, b = code // n, code % n
     t = level[a] / (level[a] - level[b])
-    p, q = n + torch.arange(m), n + m + torch.arange(m)
+    p, q = (n + inverse).reshape(-1, 2).unbind(1)
     corner = torch.stack([cut[:, 0], p, q], -1)[lone]
     quad = torch.cat([torch.stack([p, cut[:, 1], cut[:, 2]], -1), torch.stack([p, cut[:, 2], q], -1)])[(~lone).repeat(2)]
     return compact(sheet.mixed(a, b, t, torch.cat([whole, corner, quad])))

@@ -10,6 +10,7 @@ from huddle3d.synthesis.alpha import decal
 from huddle3d.synthesis.anatomy import Anatomy
 from huddle3d.synthesis.hair import scalp_depth
 from huddle3d.synthesis.panel import Panel
+from huddle3d.synthesis.patterning import cloth_plane, limb_groups, seam_weights
 from huddle3d.synthesis.recolour import dyed, logo_mask, shifted
 from huddle3d.synthesis.spec import HairSpec, PieceSpec, WardrobeSpec
 from huddle3d.synthesis.tailor import compression, fold_wave
@@ -26,7 +27,10 @@ def cloth_picture(piece: PieceSpec, panel: Panel, texels: Texels, image: Float[T
     place = texels.of_vertices(panel.rest, panel.faces)
     picture = shifted(image, piece.hue_deg, piece.value)
     if piece.pattern is not None:
-        picture = dyed(image, covered, place, piece.pattern, depth=0.4 if piece.part == "top" else 1.0)
+        groups = limb_groups(anatomy, anatomy.regions(panel.rest))
+        part = texels.of_vertices(seam_weights(groups, panel.faces), panel.faces).argmax(1)
+        plane = cloth_plane(anatomy, place, part, period_m=piece.pattern.scale_m)
+        picture = dyed(image, covered, place, plane, piece.pattern, depth=0.4 if piece.part == "top" else 1.0)
     colour = picture[covered]
     if piece.logo and piece.part == "top":
         chest = (anatomy.landmark("left_shoulder") + anatomy.landmark("right_shoulder")) / 2 - torch.tensor([0.0, 0.13, -0.1]) * anatomy.size

@@ -6,6 +6,7 @@ import math
 
 import torch
 from jaxtyping import Bool, Float
+from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from huddle3d.synthesis.noise import fractal_noise
@@ -29,9 +30,8 @@ def shifted(colour: Float[Tensor, "*n 3"], hue_deg: float, value: float) -> Floa
 
 
 def _smooth(image: Float[Tensor, "h w"], weight: Float[Tensor, "h w"], radius: int) -> Float[Tensor, "h w"]:
-    """Box mean over covered texels."""
-    pool = torch.nn.functional.avg_pool2d
-    num, den = (pool(x[None, None], 2 * radius + 1, 1, radius, count_include_pad=False)[0, 0] for x in (image * weight, weight))
+    """Box mean over covered texels; running sums, for a pooling of this size takes seconds."""
+    num, den = (torch.from_numpy(uniform_filter(x.numpy(), 2 * radius + 1, mode="constant")) for x in (image * weight, weight))
     return num / den.clamp_min(1e-6)
 
 
@@ -45,19 +45,26 @@ def relief(image: Float[Tensor, "h w 3"], covered: Bool[Tensor, "h w"], radius: 
 
 
 def dyed(
-    image: Float[Tensor, "h w 3"], covered: Bool[Tensor, "h w"], place: Float[Tensor, "n 3"], pattern: PatternSpec, *, depth: float = 1.0
+    image: Float[Tensor, "h w 3"],
+    covered: Bool[Tensor, "h w"],
+    place: Float[Tensor, "n 3"],
+    plane: Float[Tensor, "n 2"],
+    pattern: PatternSpec,
+    *,
+    depth: float = 1.0,
 ) -> Float[Tensor, "h w 3"]:
     """The pattern in place of the cloth's colours, with the relief of its texture.
 
     Args:
         image: the cloth's own picture, sRGB.
         covered: texels in use.
-        place: of the covered texels on the body at rest [m]; the pattern runs through space, so it meets itself at side seams.
+        place: of the covered texels on the body at rest [m].
+        plane: their coordinates around and along the body [m].
         pattern: new colours.
         depth: exponent of the relief; small where the picture has a print, which would show through.
     """
     out = image.clone()
-    out[covered] = (cloth_colour(place, pattern) * relief(image, covered)[covered][:, None] ** depth).clamp(0, 1)
+    out[covered] = (cloth_colour(place, pattern, plane) * relief(image, covered)[covered][:, None] ** depth).clamp(0, 1)
     return out
 
 

@@ -65,10 +65,10 @@ class PatternSpec:
 class GarmentSpec:
     """One piece of clothing."""
 
-    kind: Literal["shirt", "trousers", "skirt", "shoes"]
-    """What it is."""
+    kind: Literal["shirt", "trousers", "skirt", "shoes", "coat"]
+    """What it is. A coat is a top whose lower part hangs as one panel across both legs; closed and with a flare it is a dress."""
     length: float
-    """Sleeve, leg or skirt length in [0, 1]: 0 shortest, 1 to the wrist or ankle."""
+    """Sleeve, leg or skirt length in [0, 1]: 0 shortest, 1 to the wrist or ankle. Hanging panels (coats, loose skirts): from the hip to the ankle."""
     offset_m: float
     """Distance from the skin [m]."""
     folds_m: float
@@ -77,6 +77,18 @@ class GarmentSpec:
     """Colours."""
     seed: int
     """Of the folds."""
+    loose_m: float = 0.0
+    """How far the cut leaves the body at the ends of sleeves and legs, and twice as far at a hanging hem [m]. 0: the cloth follows the skin.
+    Fields from here on are absent from the file where they have their defaults."""
+    sleeve: float = 1.0
+    """Of a coat, as ``length`` of a shirt."""
+    open_m: float = 0.0
+    """Gap at the front of a coat [m]; 0 for a closed one."""
+    hood: Literal["none", "down", "up"] = "none"
+    """Of a shirt or coat: lying on the back, or over the head."""
+
+
+_CUT_DEFAULTS = {f.name: f.default for f in dataclasses.fields(GarmentSpec) if f.default is not dataclasses.MISSING}
 
 
 @dataclass(frozen=True)
@@ -320,6 +332,10 @@ class SceneSpec:
             for optional in ("wardrobe", "avatar"):
                 if person[optional] is None:
                     del person[optional]
+            for garment in person["garments"]:
+                for name in _CUT_DEFAULTS:
+                    if garment[name] == _CUT_DEFAULTS[name]:
+                        del garment[name]
         for part, kind in (("light", LightSpec), ("lens", LensSpec)):
             # fields that came later are absent unless they are used: files of old scenes keep their text
             for field in dataclasses.fields(kind):

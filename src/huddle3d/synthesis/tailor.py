@@ -12,11 +12,12 @@ from torch import Tensor
 from huddle3d.geometry import edges, mean_neighbour, vertex_normals
 from huddle3d.synthesis.anatomy import Anatomy
 from huddle3d.synthesis.clothing import Fit, hold_off, press_flat
+from huddle3d.synthesis.cutting import Sheet
 from huddle3d.synthesis.noise import value_noise
 from huddle3d.synthesis.panel import Panel
 from huddle3d.synthesis.spec import PieceSpec
 
-__all__ = ["compression", "drape", "hem_depth", "stand_on_floor"]
+__all__ = ["compression", "drape", "fold_wave", "hem_depth", "stand_on_floor"]
 
 _LEAST_M = 0.003
 """Cloth is at least this far from the skin [m]."""
@@ -36,7 +37,7 @@ def hem_depth(piece: PieceSpec, anatomy: Anatomy, points: Float[Tensor, "n 3"]) 
     return (0.5 + 1.55 * piece.length - anatomy.leg(points)) * length / 2
 
 
-def compression(panel: Panel) -> Float[Tensor, "v"]:
+def compression(panel: Panel | Sheet) -> Float[Tensor, "v"]:
     """How much shorter than at rest the edges at each vertex are, 0 (not at all) … 1, smoothed over neighbours."""
     edge = edges(panel.faces)
     a, b = edge.unbind(1)
