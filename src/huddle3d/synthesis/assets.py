@@ -44,6 +44,37 @@ class Assets:
     """
 
     folder: Path
+    hidden: frozenset[str] = frozenset()
+    """Names that draws must not choose; scene files may name them all the same."""
+
+    @staticmethod
+    def at(folder: str | os.PathLike[str] | None = None) -> Assets:
+        """The given folder, or the one that ``HUDDLE3D_ASSETS`` names, whatever is in it: what is missing is told when it is needed.
+
+        Raises:
+            InputError: no folder is named.
+        """
+        named = folder if folder is not None else os.environ.get(ASSETS_VARIABLE)
+        if not named:
+            step = f"Give --assets, or set {ASSETS_VARIABLE}, to a folder that holds makehuman, mocap and avatars (those that you need)."
+            raise InputError("No folder of assets is named.", next_step=step)
+        path = Path(named).expanduser()
+        return Assets(path / "makehuman" if (path / "makehuman").is_dir() else path)
+
+    def beside(self, part: str) -> Path:
+        """The folder ``part`` (``mocap``, ``avatars``) in this folder or beside it.
+
+        Raises:
+            InputError: there is none.
+        """
+        for place in (self.folder / part, self.folder.absolute().parent / part):
+            if place.is_dir():
+                return place
+        raise InputError(
+            f"{display_name(self.folder)}: there is no folder '{part}' in it or beside it.",
+            next_step=f"Put the files into {display_name(self.folder / part)}, or name another folder with --assets or {ASSETS_VARIABLE}.",
+            path=str(self.folder),
+        )
 
     @staticmethod
     def open(folder: str | os.PathLike[str] | None = None) -> Assets:
@@ -63,12 +94,18 @@ class Assets:
         return Assets(path)
 
     def names(self, kind: AssetKind) -> tuple[str, ...]:
-        """Names of one kind, sorted."""
+        """Names of one kind that draws may choose, sorted."""
+        return tuple(n for n in self._all(kind) if n not in self.hidden)
+
+    def _all(self, kind: AssetKind) -> tuple[str, ...]:
         pattern = "*.mhclo" if kind == "eyes" else "*/*.mhclo"
         return tuple(sorted(p.stem for p in (self.folder / kind).glob(pattern) if kind == "eyes" or p.parent.name == p.stem))
 
     def skins(self) -> tuple[str, ...]:
-        """Names of the skins, sorted."""
+        """Names of the skins that draws may choose, sorted."""
+        return tuple(n for n in self._all_skins() if n not in self.hidden)
+
+    def _all_skins(self) -> tuple[str, ...]:
         return tuple(sorted(p.stem for p in (self.folder / "skins").glob("*.jpg")))
 
     def irises(self) -> tuple[str, ...]:
@@ -87,7 +124,7 @@ class Assets:
             InputError: it is missing (the message lists what there is) or damaged.
         """
         folder = self.folder / kind if kind == "eyes" else self.folder / kind / name
-        path = self._file(folder, f"{name}.mhclo", kind, self.names(kind))
+        path = self._file(folder, f"{name}.mhclo", kind, self._all(kind))
         if kind == "eyes":
             picture = self._file(folder, f"{iris}.png", "picture of eyes", self.irises())
         else:
@@ -99,7 +136,7 @@ class Assets:
 
     def skin(self, name: str) -> Float[Tensor, "height width 3"]:
         """A skin's texture, sRGB."""
-        path = self._file(self.folder / "skins", f"{name}.jpg", "skin", self.skins())
+        path = self._file(self.folder / "skins", f"{name}.jpg", "skin", self._all_skins())
         return _picture(path, path.stat().st_mtime_ns)[..., :3]
 
     def _file(self, folder: Path, name: str, kind: str, valid: tuple[str, ...]) -> Path:

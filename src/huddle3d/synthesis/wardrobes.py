@@ -79,9 +79,10 @@ def _fitting(names: tuple[str, ...], woman: bool) -> tuple[str, ...]:
 
 
 def _usable_skins(assets: Assets, woman: bool) -> tuple[str, ...]:
-    """Bare skins for this person. Dark skins are photographs of men; they serve women too, or all women would be pale."""
+    """Bare skins for this person. Dark skins are photographs of men; they serve women too (the young ones first), or all women would be pale."""
     bare = tuple(n for n in assets.skins() if "suit" not in n)
-    return tuple(n for n in bare if (("female" in n) == woman) or (woman and "young_dark" in n)) or bare
+    dark = tuple(n for n in bare if "young_dark" in n) or tuple(n for n in bare if "dark" in n)
+    return tuple(n for n in bare if (("female" in n) == woman) or (woman and n in dark)) or bare
 
 
 def draw_wardrobe(assets: Assets, seed: int, *, woman: bool) -> WardrobeSpec:

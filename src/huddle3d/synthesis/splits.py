@@ -1,0 +1,255 @@
+"""Two halves of the synthetic world that never meet: what training may see, and what the evaluation's suites are made of.
+
+Each rule looks at a value alone, not at the seed it came from: whoever holds a scene file can tell on which side its people, clothes,
+interaction and light are. Brows, lashes and irises are shared; there are too few of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from huddle3d.errors import InputError
+from huddle3d.synthesis.assets import Assets
+from huddle3d.synthesis.sampling import draw_person, sample_spec
+from huddle3d.synthesis.spec import BackdropSpec, Family, GarmentSpec, LightSpec, MotionSpec, PatternSpec, PersonSpec, SceneSpec, families_for
+from huddle3d.synthesis.wardrobes import draw_wardrobe
+
+__all__ = [
+    "HELDOUT_ASSETS", "HELDOUT_CLIPS", "HELDOUT_FAMILIES", "HELDOUT_PATTERNS", "SEEDS", "Split", "assets_of", "draw_split_person", "families_in",
+    "heldout_spec", "split_of_asset", "split_of_avatar", "split_of_clip", "split_of_family", "split_of_garment", "split_of_light",
+    "split_of_pattern", "split_of_seed", "split_of_shape", "training_spec",
+]  # fmt: skip
+
+Split = Literal["training", "heldout"]
+
+SEEDS = 1_000_000_000
+"""Each half has so many scenes; scene files of training bear the seeds from here on, those of the suites from twice this on."""
+
+HELDOUT_FAMILIES: frozenset[Family] = frozenset({"hug_from_behind", "hands_on_shoulders", "back_to_back", "whispering", "linked_arms", "huddle"})
+"""Interactions that no training scene shows: five for two people, two for groups."""
+HELDOUT_PATTERNS = frozenset({"checks", "dots"})
+"""Kinds of patterns; plain cloth is on both sides, in other colours."""
+HELDOUT_CLIPS = frozenset({"03", "06", "09", "12", "15"})
+"""Takes of the recorded couples."""
+HELDOUT_ASSETS = frozenset(
+    {
+        "female_elegantsuit01", "male_casualsuit04", "male_casualsuit06", "shoes02", "shoes04", "braid01", "short03",
+        "young_lightskinned_female_diffuse3", "middleage_lightskinned_male_diffuse2", "young_lightskinned_male_diffuse3",
+        "middleage_darkskinned_male_diffuse",
+    }
+)  # fmt: skip
+"""Clothes, shoes, hair and skins among MakeHuman's assets; every other name is for training."""
+
+_CELL = 0.05
+"""Side of the cells of shape space that belong to one side as a whole."""
+_HELDOUT_CELLS = 5
+"""One cell in so many is held out."""
+_Bands = tuple[tuple[float, float], ...]
+_LENGTHS: dict[str, dict[Split, _Bands]] = {
+    "shirt": {"training": ((0.1, 0.3), (0.5, 0.6), (0.92, 1.0)), "heldout": ((0.36, 0.45), (0.7, 0.82))},
+    "trousers": {"training": ((0.3, 0.4), (0.95, 1.0), (0.95, 1.0)), "heldout": ((0.5, 0.58), (0.8, 0.9))},
+    "skirt": {"training": ((0.3, 0.6),), "heldout": ((0.66, 0.9),)},
+    "shoes": {"training": ((0.0, 0.6),), "heldout": ((0.65, 1.0),)},
+}
+_AZIMUTHS: dict[Split, tuple[float, float]] = {"training": (0.0, 60.0), "heldout": (66.0, 110.0)}
+"""Of the light, to either side of the world's front [deg]."""
+
+
+def _share(*key: object) -> float:
+    """A number in [0, 1) from a key, the same on all machines."""
+    return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:6], "big") / 2**48
+
+
+def _within(share: float, bands: _Bands) -> float:
+    low, high = bands[min(int(share * len(bands)), len(bands) - 1)]
+    return round(low + (share * len(bands)) % 1 * (high - low), 4)
+
+
+def split_of_shape(shape: Sequence[float]) -> Split:
+    """The side of a body's shape: cells of shape space belong to one side as a whole."""
+    cell = tuple(int(s / _CELL) for s in shape)
+    return "heldout" if _share("shape", cell) * _HELDOUT_CELLS < 1 else "training"
+
+
+def split_of_seed(seed: int) -> Split:
+    """The side of the seed of a cloth, a print, hair or a place: odd ones are held out."""
+    return "heldout" if seed % 2 else "training"
+
+
+def split_of_pattern(pattern: PatternSpec) -> Split:
+    """The side of a pattern: by its kind; of plain cloth, by its seed."""
+    return split_of_seed(pattern.seed) if pattern.kind == "plain" else "heldout" if pattern.kind in HELDOUT_PATTERNS else "training"
+
+
+def split_of_garment(garment: GarmentSpec) -> Split | None:
+    """The side of a garment made here: by its length; None between the bands, where neither side has any. Other kinds: by the seed."""
+    if garment.kind not in _LENGTHS:
+        return split_of_seed(garment.seed)
+    for split, bands in _LENGTHS[garment.kind].items():
+        if any(low <= garment.length <= high for low, high in bands):
+            return split
+    return None
+
+
+def split_of_asset(name: str) -> Split:
+    """The side of a garment, hair or skin of the assets folder."""
+    return "heldout" if name in HELDOUT_ASSETS else "training"
+
+
+def split_of_avatar(name: str) -> Split:
+    """The side of a rigged person: the second one of each group (``Asian_F_2_Util``) is held out."""
+    return "heldout" if "_2_" in name else "training"
+
+
+def split_of_clip(clip: str) -> Split:
+    """The side of a recorded couple's take."""
+    return "heldout" if clip in HELDOUT_CLIPS else "training"
+
+
+def split_of_family(family: Family) -> Split:
+    """The side of an interaction; ``motion`` counts as training, its takes are split."""
+    return "heldout" if family in HELDOUT_FAMILIES else "training"
+
+
+def split_of_light(light: LightSpec) -> Split | None:
+    """The side of a light: by its azimuth; None between the bands."""
+    for split, (low, high) in _AZIMUTHS.items():
+        if low <= abs(light.azimuth_deg) <= high:
+            return split
+    return None
+
+
+def families_in(split: Split, people: int) -> tuple[Family, ...]:
+    """The interactions of so many people on one side, in the order of ``families_for``."""
+    return tuple(f for f in families_for(people) if split_of_family(f) == split)
+
+
+def assets_of(split: Split, assets: Assets) -> Assets:
+    """The same folder, of which draws choose one side's clothes, hair and skins only."""
+    names = {*assets.names("clothes"), *assets.names("hair"), *assets.skins()}
+    return replace(assets, hidden=assets.hidden | {n for n in names if split_of_asset(n) != split})
+
+
+def _seed(split: Split, seed: int) -> int:
+    return 2 * seed + (split == "heldout")
+
+
+def _pattern(split: Split, pattern: PatternSpec) -> PatternSpec:
+    kinds = ("checks", "dots") if split == "heldout" else ("stripes", "gradient", "print")
+    own = pattern.kind == "plain" or (pattern.kind in HELDOUT_PATTERNS) == (split == "heldout")
+    kind = pattern.kind if own else kinds[int(_share(pattern.seed, pattern.scale_m) * len(kinds))]
+    return replace(pattern, kind=kind, seed=_seed(split, pattern.seed))
+
+
+def _garment(split: Split, garment: GarmentSpec) -> GarmentSpec:
+    bands = _LENGTHS.get(garment.kind)
+    length = _within(_share(garment.seed, garment.offset_m), bands[split]) if bands else garment.length
+    return replace(garment, length=length, pattern=_pattern(split, garment.pattern), seed=_seed(split, garment.seed))
+
+
+def draw_split_person(split: Split, seed: int, index: int, *, height: tuple[float, float] | None = None, assets: Assets | None = None) -> PersonSpec:
+    """A random person of one side.
+
+    Args:
+        split: the side.
+        seed: any integer.
+        index: number of the person in the scene.
+        height: range of the shape coefficient of the height; None for the usual one.
+        assets: draw clothes from this folder; None for clothes made here.
+    """
+    attempt = 0
+    while True:
+        key = int(_share(split, seed, index, attempt) * 2**48)
+        person = draw_person(key, index)
+        if height is not None:
+            tall = round(height[0] + _share("height", key) * (height[1] - height[0]), 4)
+            person = replace(person, shape=(*person.shape[:4], tall, *person.shape[5:]))
+        if split_of_shape(person.shape) == split:
+            break
+        attempt += 1
+    person = replace(
+        person, garments=tuple(_garment(split, g) for g in person.garments), hair=replace(person.hair, seed=_seed(split, person.hair.seed))
+    )
+    if assets is None:
+        return person
+    try:
+        wardrobe = draw_wardrobe(assets_of(split, assets), key, woman=person.shape[0] > 0.5)
+    except InputError as e:
+        step = f"That side uses: {', '.join(sorted(HELDOUT_ASSETS))}." if split == "heldout" else "That side uses all other names."
+        raise InputError(f"The assets folder cannot dress people of the side '{split}'.", why=str(e), next_step=step) from e
+    pieces = tuple(
+        replace(p, pattern=p.pattern and _pattern(split, p.pattern), logo=p.logo and _seed(split, p.logo), seed=_seed(split, p.seed))
+        for p in wardrobe.pieces
+    )
+    return replace(person, wardrobe=replace(wardrobe, pieces=pieces))
+
+
+def _light(split: Split, light: LightSpec, key: int) -> LightSpec:
+    low, high = _AZIMUTHS[split]
+    side = 1.0 if light.azimuth_deg >= 0 else -1.0
+    return replace(light, azimuth_deg=round(side * (low + _share("light", key) * (high - low)), 4))
+
+
+def _backdrop(split: Split, backdrop: BackdropSpec) -> BackdropSpec:
+    return replace(backdrop, seed=_seed(split, backdrop.seed))
+
+
+def _spec(split: Split, seed: int, people: int, family: Family | None, motion: MotionSpec | None, assets: Assets | None) -> SceneSpec:
+    if not 0 <= seed < SEEDS:
+        raise InputError(f"The seed {seed} is out of range.", next_step=f"Seeds of this side: 0 to {SEEDS - 1}.")
+    own = seed + (1 if split == "training" else 2) * SEEDS
+    if family is None:
+        choices = families_in(split, people)
+        if not choices:
+            raise InputError(f"The side '{split}' has no interaction of {people} people.", next_step="Name a family.")
+        family = choices[int(_share("family", own) * len(choices))]
+    scene = sample_spec(own, people=people, family=family, motion=motion)
+    return replace(
+        scene,
+        people=tuple(draw_split_person(split, own, k, assets=assets) for k in range(people)),
+        light=_light(split, scene.light, own),
+        backdrop=_backdrop(split, scene.backdrop),
+    )
+
+
+def training_spec(
+    seed: int, *, people: int = 2, family: Family | None = None, motion: MotionSpec | None = None, assets: Assets | None = None
+) -> SceneSpec:
+    """A random scene that training may see; nothing of it is in a suite.
+
+    Args:
+        seed: 0 … ``SEEDS`` - 1.
+        people: number of people.
+        family: the interaction; None draws one of ``families_in("training", people)``.
+        motion: the recorded frame, for the family ``motion``.
+        assets: draw clothes from this folder; None for clothes made here.
+
+    Raises:
+        InputError: a seed out of range, a family or a take that is held out.
+    """
+    if family is not None and split_of_family(family) != "training":
+        raise InputError(f"The family '{family}' is held out from training.", next_step=f"Families: {', '.join(families_in('training', people))}.")
+    if motion is not None and split_of_clip(motion.clip) != "training":
+        raise InputError(f"The take {motion.clip} is held out from training.", next_step=f"Any take but {', '.join(sorted(HELDOUT_CLIPS))}.")
+    return _spec("training", seed, people, family, motion, assets)
+
+
+def heldout_spec(
+    seed: int, *, people: int = 2, family: Family | None = None, motion: MotionSpec | None = None, assets: Assets | None = None
+) -> SceneSpec:
+    """A random scene of people, clothes, patterns, lights and places that training never sees; so is its interaction, unless ``family`` names one.
+
+    Args:
+        seed: 0 … ``SEEDS`` - 1.
+        people: number of people.
+        family: the interaction; None draws one of ``families_in("heldout", people)``.
+        motion: the recorded frame, for the family ``motion``.
+        assets: draw clothes from this folder; None for clothes made here.
+
+    Raises:
+        InputError: a seed out of range.
+    """
+    return _spec("heldout", seed, people, family, motion, assets)
