@@ -32,16 +32,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     log_format = "json" if "json" in _option(argv, "--log-format") else "text"
     debug = os.environ.get("HUDDLE3D_DEBUG", "") not in ("", "0")
     try:
-        from huddle3d.cli.app import build_app
+        from huddle3d.cli.app import build_app, with_default_verb
 
-        return int(build_app().cli(prog="huddle3d", description=_DESCRIPTION, args=argv) or 0)
+        args = with_default_verb(sys.argv[1:] if argv is None else argv)
+        return int(build_app().cli(prog="huddle3d", description=_DESCRIPTION, args=args) or 0)
     except HuddleError as error:
         if debug:
             traceback.print_exc()
         _tell(error, log_format)
         return error.exit_code
     except KeyboardInterrupt:
-        _tell(HuddleError("Stopped.", next_step="people, eval and demo resume when the same command is given again."), log_format)
+        _tell(HuddleError("Stopped.", next_step="people, eval, demo and synth suite resume when the same command is given again."), log_format)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

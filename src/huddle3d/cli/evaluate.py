@@ -11,6 +11,7 @@ from tyro.extras import SubcommandApp
 
 from huddle3d.bodies import BodyModel, load_body
 from huddle3d.cli.console import LogFormat, StageProgress, print_line
+from huddle3d.cli.synth import suite_assets
 from huddle3d.cli.tables import print_comparisons, print_results
 from huddle3d.compute import choose_device
 from huddle3d.errors import InputError
@@ -30,7 +31,8 @@ from huddle3d.evaluation import (
 from huddle3d.evaluation.datasets import DatasetName, open_dataset
 from huddle3d.io import prepare_output_dir, write_bytes
 from huddle3d.people import PeopleConfig, Reconstruction, plain, versions
-from huddle3d.synthesis import build_scene, render_scene
+from huddle3d.synthesis import Assets, SceneBuilder, build_scene, render_scene
+from huddle3d.synthesis.suites import Suite, SuiteName, in_building_order, open_suite_list
 
 __all__ = ["build_app"]
 
@@ -43,8 +45,9 @@ def build_app() -> SubcommandApp:
 
 
 def people(
-    scenes: int = 10,
+    scenes: int | None = None,
     seed: int = 1000,
+    suite: SuiteName | None = None,
     bodies: Literal["true", "predicted", "both"] = "both",
     output: Path = Path("out/eval"),
     json: Path | None = None,
@@ -52,36 +55,45 @@ def people(
     variants: Path | None = None,
     dataset: DatasetName | None = None,
     data: Path | None = None,
+    assets: Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
     log_format: LogFormat = "text",
     config: PeopleConfig = PeopleConfig(),  # noqa: B008 - frozen; tyro shows its fields as options
 ) -> int:
-    """Reconstruct seeded two-person scenes and compare them with their truth: CD, P2S, NC, F-score, IoU, CP, PSNR, penetration.
+    """Reconstruct scenes and compare them with their truth: CD, P2S, NC, F-score, IoU, CP, PSNR, penetration.
 
     Scenes that are done already in OUTPUT are not repeated.
 
     Args:
-        scenes: Number of scenes; the families in turn, or the first ones of the data set.
-        seed: Seed of the first scene.
+        scenes: Number of scenes: seeded ones (default 10), the families in turn, or the first ones of the suite or data set (default all).
+        seed: Seed of the first seeded scene.
+        suite: Instead of seeded scenes, a suite, made as it is needed: heldout, salsa, crowd, hard.
         bodies: Give the true bodies, camera and masks, or only the picture, or do both.
         output: Folder for the runs.
         json: Also write all numbers to this file.
         html: Also write a page into this folder: all tables in the paper's layout, every scene side by side.
         variants: JSON file of named settings, for example {"full": {}, "no-carving": {"carve.iterations": 0}}; the others are compared with the first.
         dataset: Instead of seeded scenes, the samples of a data set on this machine: a suite that synth wrote, or a published one.
-        data: Folder of the data set, unpacked as published.
+        data: Folder of the data set, unpacked as published; for suite what synth wrote.
+        assets: Folder with makehuman, mocap and avatars, for suite: salsa needs it (or HUDDLE3D_ASSETS), the others are dressed from it.
         device: auto, cpu, cuda or cuda:N.
         overwrite: Replace other runs' outputs in the same folders.
         log_format: Messages and progress as text or as JSON lines (stderr).
         config: Every setting of every stage.
     """
-    if scenes < 1:
+    if scenes is not None and scenes < 1:
         raise InputError("--scenes must be at least 1.", next_step="For example --scenes 10.")
     if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
         raise InputError(f"--json {json} cannot be written.", next_step="Name a file in a folder that exists.")
     if (dataset is None) != (data is None):
         raise InputError("--dataset and --data go together.", next_step="For example --dataset suite --data out/synth.")
+    if suite is not None and dataset is not None:
+        raise InputError("--suite and --dataset exclude each other.", next_step="A suite on disk: --dataset suite --data FOLDER.")
+    if assets is not None and suite is None:
+        raise InputError("--assets goes with --suite.", next_step="For example --suite heldout --assets FOLDER.")
+    folder = suite_assets(suite, assets) if suite is not None else None
+    listed = open_suite_list(suite, assets=folder) if suite is not None else None
     lazy = open_dataset(dataset, data)[:scenes] if dataset is not None and data is not None else None
     configs = read_variants(variants, config) if variants is not None else {"": config}
     if html is not None:
@@ -92,7 +104,11 @@ def people(
     protocols: tuple[Protocol, ...] = ("true", "predicted") if bodies == "both" else (bodies,)
     results: list[SceneResult] = []
     pictures: list[ScenePictures | None] = []
-    for sample in _synthetic(scenes, seed, body) if lazy is None else (item.load() for item in lazy):
+    if lazy is not None:
+        samples = (item.load() for item in lazy)
+    else:
+        samples = _synthetic(scenes or 10, seed, body) if listed is None else _of_suite(listed, scenes, body, folder)
+    for sample in samples:
         for protocol in protocols:
             for variant, settings in configs.items():
                 result, made = _run(sample, protocol, variant, settings, output, body, choice.device, overwrite, log_format)
@@ -101,7 +117,8 @@ def people(
     print_results(results)
     if variants is not None:
         print_comparisons(compare_variants(results), next(iter(configs)))
-    facts = {**({"dataset": dataset} if dataset else {}), "seed": seed, "versions": versions(), "device": str(choice.device)}
+    of_suite = {"suite": listed.name, "suite_version": listed.version, "assets": list(listed.assets)} if listed else {}
+    facts = {**({"dataset": dataset} if dataset else {}), **of_suite, "seed": seed, "versions": versions(), "device": str(choice.device)}
     if json is not None:
         write_bytes(json, results_json(results, **facts).encode(), overwrite=True)
         print_line(f"numbers: {json}", log_format)
@@ -115,6 +132,13 @@ def people(
 def _synthetic(scenes: int, seed: int, body: BodyModel) -> Iterator[EvaluationSample]:
     for spec in default_specs(scenes, seed=seed):
         yield EvaluationSample.of(render_scene(build_scene(spec, body=body)))
+
+
+def _of_suite(suite: Suite, scenes: int | None, body: BodyModel, assets: Assets | None) -> Iterator[EvaluationSample]:
+    """The first scenes of a suite; the same people one after the other, so that they are solved once."""
+    build = SceneBuilder(body, assets=assets)
+    for scene in in_building_order(suite.scenes[:scenes]):
+        yield EvaluationSample.of(render_scene(build(scene.spec)), name=scene.name, family=scene.tag)
 
 
 def _run(

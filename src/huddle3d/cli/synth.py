@@ -1,19 +1,34 @@
-"""``huddle3d synth``: seeded synthetic scenes with their truth."""
+"""``huddle3d synth``: seeded synthetic scenes, and the evaluation's suites, with their truth."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.extras import SubcommandApp
 
 from huddle3d.bodies import load_body
 from huddle3d.cli.console import LogFormat, print_line
 from huddle3d.errors import InputError
 from huddle3d.io import prepare_output_dir
 from huddle3d.synthesis import FAMILIES, Assets, Family, build_scene, families_for, render_scene, sample_spec, write_sample
+from huddle3d.synthesis.suite_files import write_suite
+from huddle3d.synthesis.suites import SuiteName, open_suite_list
 
-__all__ = ["synth"]
+__all__ = ["build_app"]
 
 
-def synth(
+def build_app() -> SubcommandApp:
+    """The ``synth`` group; without a name it is ``scenes``."""
+    app = SubcommandApp()
+    app.command(scenes)
+    app.command(suite)
+    return app
+
+
+def scenes(
     output: Path = Path("out/synth"),
     count: int = 10,
     seed: int = 0,
@@ -50,3 +65,43 @@ def synth(
         write_sample(render_scene(build_scene(spec, body=body, assets=wardrobe)), folder, overwrite=overwrite)
         print_line(f"{k + 1}/{count} {folder}", log_format)
     return 0
+
+
+def suite(
+    name: Annotated[SuiteName, tyro.conf.Positional],
+    output: Annotated[Path, tyro.conf.Positional],
+    scenes: int | None = None,
+    assets: Path | None = None,
+    overwrite: bool = False,
+    log_format: LogFormat = "text",
+) -> int:
+    """Write one of the evaluation's suites: fixed scenes of people, clothes and lights that no training scene has.
+
+    A stopped run goes on where it stopped: complete scenes are kept, half-written ones made anew.
+
+    Args:
+        name: heldout (couples), salsa (rigged people on recorded motion), crowd (three to six people), hard (tight, cut off, wide lens).
+        output: Folder of the suite: one folder per scene and suite.json.
+        scenes: Only so many of the first ones, a balanced sample; default all.
+        assets: Folder with makehuman, mocap and avatars; salsa needs it (or HUDDLE3D_ASSETS), the others are dressed from it.
+        overwrite: Write into a folder that holds another suite or anything else.
+        log_format: Messages as text or as JSON lines (stderr).
+    """
+    if scenes is not None and scenes < 1:
+        raise InputError("--scenes must be at least 1.", next_step="For example --scenes 4.")
+    folder = suite_assets(name, assets)
+    chosen = open_suite_list(name, assets=folder)
+    chosen = replace(chosen, scenes=chosen.scenes[:scenes])
+
+    def told(done: int, name: str, kept: bool) -> None:
+        print_line(f"{done}/{len(chosen.scenes)} {output / name}{' (was there)' if kept else ''}", log_format)
+
+    write_suite(chosen, output, body=load_body(), assets=folder, overwrite=overwrite, told=told)
+    return 0
+
+
+def suite_assets(name: SuiteName, assets: Path | None) -> Assets | None:
+    """The folder that a suite is drawn with: the one that is named; for ``salsa`` also the environment's."""
+    if name == "salsa":
+        return Assets.at(assets)
+    return None if assets is None else Assets.open(assets)

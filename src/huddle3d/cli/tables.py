@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from huddle3d.evaluation import BODY_COLUMNS, COLUMNS, PAPER_COLUMNS, PairedComparison, SceneResult, row, summary
+from huddle3d.evaluation import BODY_COLUMNS, COLUMNS, PAPER_COLUMNS, PairedComparison, SceneResult, by_family, row, summary
 
 __all__ = ["print_comparisons", "print_results"]
 
@@ -31,6 +31,17 @@ def print_results(results: Sequence[SceneResult]) -> None:
             count = f"median of {sum(r.metrics is not None for r in some)}/{len(some)}"
             table.add_row(count, protocol, *([variant] if named else []), *_cells(summary(some)), "", "", style="bold")
     Console(width=max(160, Console().width)).print(table)
+    _print_classes(results)
+
+
+def _print_classes(results: Sequence[SceneResult]) -> None:
+    """Medians of each class of scenes, if there is more than one and some class has more than one scene."""
+    table = Table("class", "scenes", "bodies", "variant", *COLUMNS.values(), title="medians by class of the scenes")
+    for protocol, variant in sorted({(r.protocol, r.variant) for r in results}):
+        for name, (count, medians) in by_family([r for r in results if (r.protocol, r.variant) == (protocol, variant)]).items():
+            table.add_row(name, str(count), protocol, variant, *_cells(medians))
+    if 1 < len({r.family for r in results}) < len({r.scene for r in results}):
+        Console(width=max(160, Console().width)).print(table)
 
 
 def print_comparisons(comparisons: Mapping[str, Mapping[str, Mapping[str, PairedComparison]]], baseline: str) -> None:

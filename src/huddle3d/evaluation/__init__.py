@@ -1,6 +1,6 @@
 """Measures: predicted people against true ones, in the definitions of the published tables."""
 
-from huddle3d.evaluation.aggregate import by_level, compare_variants, intervals, results_json, summary
+from huddle3d.evaluation.aggregate import by_family, by_level, compare_variants, intervals, results_json, summary
 from huddle3d.evaluation.alignment import align_surfaces
 from huddle3d.evaluation.columns import BODY_COLUMNS, COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, row
 from huddle3d.evaluation.contacts import ContactMetrics, GroupPenetration, contact_metrics, contact_vertices, group_penetration
@@ -41,6 +41,7 @@ __all__ = [
     "draw_scene",
     "evaluation_page",
     "align_surfaces",
+    "by_family",
     "by_level",
     "compare_variants",
     "format_cell",

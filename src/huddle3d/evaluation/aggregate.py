@@ -12,7 +12,7 @@ from huddle3d.evaluation.levels import LEVELS
 from huddle3d.evaluation.protocol import SceneResult
 from huddle3d.evaluation.statistics import Interval, PairedComparison, median_interval, paired_comparison
 
-__all__ = ["by_level", "compare_variants", "intervals", "results_json", "summary"]
+__all__ = ["by_family", "by_level", "compare_variants", "intervals", "results_json", "summary"]
 
 
 def _columns(results: Sequence[SceneResult]) -> dict[str, list[float]]:
@@ -45,6 +45,12 @@ def by_level(results: Sequence[SceneResult]) -> dict[str, tuple[int, dict[str, f
     return out
 
 
+def by_family(results: Sequence[SceneResult]) -> dict[str, tuple[int, dict[str, float | None]]]:
+    """Number of scenes and medians for each class of the suite (interaction, hardship, number of people), in the order of their appearance."""
+    done = [r for r in results if r.metrics]
+    return {f: (len(some), summary(some)) for f in dict.fromkeys(r.family for r in done) if (some := [r for r in done if r.family == f])}
+
+
 def compare_variants(results: Sequence[SceneResult], *, seed: int = 0) -> dict[str, dict[str, dict[str, PairedComparison]]]:
     """Protocol → variant → column → comparison with the first variant, over the scenes where both have a value."""
     names = list(dict.fromkeys(r.variant for r in results))
@@ -61,8 +67,8 @@ def compare_variants(results: Sequence[SceneResult], *, seed: int = 0) -> dict[s
     return out
 
 
-def _levels(results: Sequence[SceneResult]) -> dict[str, Any]:
-    return {level: {"count": count, "median": medians} for level, (count, medians) in by_level(results).items()}
+def _plain(groups: dict[str, tuple[int, dict[str, float | None]]]) -> dict[str, Any]:
+    return {name: {"count": count, "median": medians} for name, (count, medians) in groups.items()}
 
 
 def results_json(results: Sequence[SceneResult], **extra: object) -> str:
@@ -73,7 +79,8 @@ def results_json(results: Sequence[SceneResult], **extra: object) -> str:
     tree: dict[str, Any] = {
         "median": {p: summary(some) for p, some in first.items()},
         "interval": {p: {k: v.to_dict() for k, v in intervals(some).items()} for p, some in first.items()},
-        "by_level": {p: _levels(some) for p, some in first.items()},
+        "by_level": {p: _plain(by_level(some)) for p, some in first.items()},
+        "by_family": {p: _plain(by_family(some)) for p, some in first.items()},
     }
     if len(names) > 1:
         tree["variants"] = {n: {p: summary([r for r in results if r.protocol == p and r.variant == n]) for p in protocols} for n in names}

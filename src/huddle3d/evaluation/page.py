@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from huddle3d.evaluation.aggregate import by_level, compare_variants, intervals, summary
+from huddle3d.evaluation.aggregate import by_family, by_level, compare_variants, intervals, summary
 from huddle3d.evaluation.columns import BODY_COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, row
 from huddle3d.evaluation.pictures import ScenePictures
 from huddle3d.evaluation.protocol import SceneResult
@@ -15,6 +15,7 @@ from huddle3d.people import Figure, Section, page, table
 
 __all__ = ["evaluation_page"]
 
+_Grouped = dict[str, tuple[int, dict[str, float | None]]]
 _BODIES = {"true": "true bodies, camera and masks are given (as in the published main tables)", "predicted": "only the picture is given"}
 
 
@@ -42,12 +43,12 @@ def _medians(results: Sequence[SceneResult], columns: Mapping[str, Column]) -> s
     return table(("method", "scenes", *_head(columns)), rows)
 
 
-def _levels(results: Sequence[SceneResult]) -> str:
+def _levels(results: Sequence[SceneResult], word: str, grouped: Callable[[Sequence[SceneResult]], _Grouped]) -> str:
     rows = []
     for label, some in _groups(results):
-        for level, (count, medians) in by_level(some).items():
+        for level, (count, medians) in grouped(some).items():
             rows.append((label, level, str(count), *(format_cell(medians, k, c) for k, c in PAPER_COLUMNS.items())))
-    return table(("method", "level", "scenes", *_head(PAPER_COLUMNS)), rows)
+    return table(("method", word, "scenes", *_head(PAPER_COLUMNS)), rows)
 
 
 def _comparisons(results: Sequence[SceneResult]) -> str:
@@ -103,7 +104,8 @@ def evaluation_page(results: Sequence[SceneResult], pictures: Sequence[ScenePict
     sections = [
         Section("Main table", body=f"<p>Medians over scenes, 95 % bootstrap intervals. {given}.</p>" + _medians(results, PAPER_COLUMNS),
                 warnings=_undefined(results)),
-        Section("By interaction level of the truth", body=_levels(results)),
+        Section("By interaction level of the truth", body=_levels(results, "level", by_level)),
+        Section("By class of the scenes", body=_levels(results, "class", by_family)),
         Section("Per instance", body=_medians(results, INSTANCE_COLUMNS)),
         Section("Bodies, contact, penetration", body=_medians(results, BODY_COLUMNS)),
         Section("What the photo does not see", body=unseen + _medians(results, UNSEEN_COLUMNS)),

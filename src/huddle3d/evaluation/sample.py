@@ -40,8 +40,8 @@ class EvaluationSample:
     """What reading it assumed, in words."""
 
     @staticmethod
-    def of(sample: SyntheticSample) -> EvaluationSample:
-        """A synthetic scene."""
+    def of(sample: SyntheticSample, *, name: str | None = None, family: str | None = None) -> EvaluationSample:
+        """A synthetic scene; without a name and a class of its own, those of its interaction."""
         scene = sample.scene
-        name = f"{scene.spec.family}_{scene.spec.seed}"
-        return EvaluationSample(name, scene.spec.family, sample.photo, tuple(scene.meshes), scene.bodies.camera, scene.bodies, sample.people2d)
+        name, family = name or f"{scene.spec.family}_{scene.spec.seed}", family or scene.spec.family
+        return EvaluationSample(name, family, sample.photo, tuple(scene.meshes), scene.bodies.camera, scene.bodies, sample.people2d)

@@ -1,7 +1,7 @@
 """Synthetic people with exact truth: seeded scenes of dressed people who touch, made of nothing but the body model and this code."""
 
 from huddle3d.synthesis.assets import Assets
-from huddle3d.synthesis.build import SyntheticScene, build_scene, place_camera
+from huddle3d.synthesis.build import SceneBuilder, SyntheticScene, build_scene, place_camera
 from huddle3d.synthesis.motion import close_frames, plan_motion, read_couple, retarget
 from huddle3d.synthesis.outfits import OUTFIT_STYLES, OutfitStyle, draw_outfit, draw_person, draw_shape
 from huddle3d.synthesis.photograph import SyntheticSample, render_scene
@@ -52,6 +52,7 @@ __all__ = [
     "PatternSpec",
     "PersonSpec",
     "PieceSpec",
+    "SceneBuilder",
     "SceneSpec",
     "SolveConfig",
     "SyntheticSample",

@@ -1,7 +1,7 @@
 """Two halves of the synthetic world that never meet: what training may see, and what the evaluation's suites are made of.
 
 Each rule looks at a value alone, not at the seed it came from: whoever holds a scene file can tell on which side its people, clothes,
-interaction and light are. Brows, lashes and irises are shared; there are too few of them.
+interaction and light are (the light and the place: :func:`huddle3d.synthesis.styles.is_held_out`). Brows, lashes and irises are shared; there are too few of them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Literal
 from huddle3d.errors import InputError
 from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.sampling import draw_person, sample_spec
-from huddle3d.synthesis.spec import BackdropSpec, Family, GarmentSpec, LightSpec, MotionSpec, PatternSpec, PersonSpec, SceneSpec, families_for
+from huddle3d.synthesis.spec import Family, GarmentSpec, MotionSpec, PatternSpec, PersonSpec, SceneSpec, families_for
+from huddle3d.synthesis.styles import sample_style
 from huddle3d.synthesis.wardrobes import draw_wardrobe
 
 __all__ = [
     "HELDOUT_ASSETS", "HELDOUT_CLIPS", "HELDOUT_FAMILIES", "HELDOUT_PATTERNS", "SEEDS", "Split", "assets_of", "draw_split_person", "families_in",
-    "heldout_spec", "split_of_asset", "split_of_avatar", "split_of_clip", "split_of_family", "split_of_garment", "split_of_light",
+    "heldout_spec", "split_of_asset", "split_of_avatar", "split_of_clip", "split_of_family", "split_of_garment",
     "split_of_pattern", "split_of_seed", "split_of_shape", "training_spec",
 ]  # fmt: skip
 
@@ -30,7 +31,7 @@ SEEDS = 1_000_000_000
 
 HELDOUT_FAMILIES: frozenset[Family] = frozenset({"hug_from_behind", "hands_on_shoulders", "back_to_back", "whispering", "linked_arms", "huddle"})
 """Interactions that no training scene shows: five for two people, two for groups."""
-HELDOUT_PATTERNS = frozenset({"checks", "dots"})
+HELDOUT_PATTERNS = frozenset({"checks", "gradient"})
 """Kinds of patterns; plain cloth is on both sides, in other colours."""
 HELDOUT_CLIPS = frozenset({"03", "06", "09", "12", "15"})
 """Takes of the recorded couples."""
@@ -54,8 +55,6 @@ _LENGTHS: dict[str, dict[Split, _Bands]] = {
     "skirt": {"training": ((0.3, 0.6),), "heldout": ((0.66, 0.9),)},
     "shoes": {"training": ((0.0, 0.6),), "heldout": ((0.65, 1.0),)},
 }
-_AZIMUTHS: dict[Split, tuple[float, float]] = {"training": (0.0, 60.0), "heldout": (66.0, 110.0)}
-"""Of the light, to either side of the world's front [deg]."""
 
 
 def _share(*key: object) -> float:
@@ -114,14 +113,6 @@ def split_of_family(family: Family) -> Split:
     return "heldout" if family in HELDOUT_FAMILIES else "training"
 
 
-def split_of_light(light: LightSpec) -> Split | None:
-    """The side of a light: by its azimuth; None between the bands."""
-    for split, (low, high) in _AZIMUTHS.items():
-        if low <= abs(light.azimuth_deg) <= high:
-            return split
-    return None
-
-
 def families_in(split: Split, people: int) -> tuple[Family, ...]:
     """The interactions of so many people on one side, in the order of ``families_for``."""
     return tuple(f for f in families_for(people) if split_of_family(f) == split)
@@ -138,7 +129,7 @@ def _seed(split: Split, seed: int) -> int:
 
 
 def _pattern(split: Split, pattern: PatternSpec) -> PatternSpec:
-    kinds = ("checks", "dots") if split == "heldout" else ("stripes", "gradient", "print")
+    kinds = ("checks", "gradient") if split == "heldout" else ("stripes", "dots", "print")
     own = pattern.kind == "plain" or (pattern.kind in HELDOUT_PATTERNS) == (split == "heldout")
     kind = pattern.kind if own else kinds[int(_share(pattern.seed, pattern.scale_m) * len(kinds))]
     return replace(pattern, kind=kind, seed=_seed(split, pattern.seed))
@@ -187,16 +178,6 @@ def draw_split_person(split: Split, seed: int, index: int, *, height: tuple[floa
     return replace(person, wardrobe=replace(wardrobe, pieces=pieces))
 
 
-def _light(split: Split, light: LightSpec, key: int) -> LightSpec:
-    low, high = _AZIMUTHS[split]
-    side = 1.0 if light.azimuth_deg >= 0 else -1.0
-    return replace(light, azimuth_deg=round(side * (low + _share("light", key) * (high - low)), 4))
-
-
-def _backdrop(split: Split, backdrop: BackdropSpec) -> BackdropSpec:
-    return replace(backdrop, seed=_seed(split, backdrop.seed))
-
-
 def _spec(split: Split, seed: int, people: int, family: Family | None, motion: MotionSpec | None, assets: Assets | None) -> SceneSpec:
     if not 0 <= seed < SEEDS:
         raise InputError(f"The seed {seed} is out of range.", next_step=f"Seeds of this side: 0 to {SEEDS - 1}.")
@@ -207,12 +188,10 @@ def _spec(split: Split, seed: int, people: int, family: Family | None, motion: M
             raise InputError(f"The side '{split}' has no interaction of {people} people.", next_step="Name a family.")
         family = choices[int(_share("family", own) * len(choices))]
     scene = sample_spec(own, people=people, family=family, motion=motion)
-    return replace(
-        scene,
-        people=tuple(draw_split_person(split, own, k, assets=assets) for k in range(people)),
-        light=_light(split, scene.light, own),
-        backdrop=_backdrop(split, scene.backdrop),
-    )
+    light, backdrop, lens = sample_style(own, held_out=split == "heldout")
+    backdrop = replace(backdrop, seed=_seed(split, backdrop.seed))
+    persons = tuple(draw_split_person(split, own, k, assets=assets) for k in range(people))
+    return replace(scene, people=persons, light=light, backdrop=backdrop, lens=lens)
 
 
 def training_spec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,7 +12,7 @@ from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.spec import CameraSpec, Family, SceneSpec
 from huddle3d.synthesis.splits import draw_split_person, families_in, heldout_spec
 
-__all__ = ["SUITES", "SUITE_VERSION", "Suite", "SuiteName", "SuiteScene", "open_suite_list"]
+__all__ = ["SUITES", "SUITE_VERSION", "Suite", "SuiteName", "SuiteScene", "in_building_order", "open_suite_list"]
 
 SuiteName = Literal["heldout", "salsa", "crowd", "hard"]
 SUITES: tuple[SuiteName, ...] = typing.get_args(SuiteName)
@@ -62,6 +62,16 @@ def open_suite_list(name: SuiteName, *, assets: Assets | None = None) -> Suite:
         raise InputError(f"There is no suite {name!r}.", next_step=f"Suites: {', '.join(SUITES)}.")
     scenes = _LISTS[name](assets)
     return Suite(name, () if assets is None else ("makehuman",), scenes)
+
+
+def in_building_order(scenes: Sequence[SuiteScene]) -> list[SuiteScene]:
+    """The scenes with those of the same people in the same place one after the other; else their order stays."""
+
+    def who(scene: SuiteScene) -> tuple[object, ...]:
+        return scene.spec.people, scene.spec.family, scene.spec.motion
+
+    groups = {key: [s for s in scenes if who(s) == key] for key in dict.fromkeys(map(who, scenes))}
+    return [scene for group in groups.values() for scene in group]
 
 
 def _named(k: int, word: str) -> str:
@@ -123,10 +133,10 @@ def _hard(assets: Assets | None) -> tuple[SuiteScene, ...]:
 def _hard_camera(tag: _Hardship, k: int, camera: CameraSpec) -> CameraSpec:
     """Cut off at the knees, at the waist, at one side, at both; or near people with a wide lens, from above, below, ahead."""
     if tag == "truncated":
-        fill, aim = ((1.35, (0.5, 0.78)), (1.75, (0.5, 0.95)), (1.1, (0.86, 0.5)), (1.5, (0.3, 0.8)))[k]
+        fill, aim = ((1.35, (0.5, 0.78)), (1.75, (0.5, 0.95)), (1.45, (0.8, 0.62)), (1.5, (0.3, 0.8)))[k]
         return replace(camera, fill=fill, aim=aim, elevation_deg=min(max(camera.elevation_deg, -8.0), 15.0), least_visible=0.5)
     if tag == "perspective":
-        return replace(camera, fov_deg=(88.0, 96.0, 84.0, 92.0)[k], elevation_deg=(-18.0, 38.0, 8.0, 28.0)[k], fill=0.92, least_visible=0.5)
+        return replace(camera, fov_deg=(88.0, 96.0, 84.0, 92.0)[k], elevation_deg=(-14.0, 30.0, 8.0, 22.0)[k], fill=0.8, least_visible=0.5)
     return replace(camera, least_visible=0.4) if tag == "tight" else camera
 
 

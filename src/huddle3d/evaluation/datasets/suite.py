@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.io import display_name, read_glb
 from huddle3d.scene import Bodies, People2D, PersonMesh, load_photo
 from huddle3d.synthesis import SceneSpec
+from huddle3d.synthesis.suite_files import Manifest, read_manifest
 
 __all__ = ["LAYOUT", "open_suite"]
 
@@ -21,28 +23,63 @@ _PARTS = ("photo.jpg", "meshes.glb", "bodies.json", "bodies.safetensors", "peopl
 
 
 def open_suite(root: Path) -> tuple[LazySample, ...]:
-    """All scenes of a suite; ``spec.json`` is written last, so a scene without it is half written and refuses the suite."""
+    """All scenes of a suite, in its order; ``spec.json`` is written last, so a scene without it is half written and refuses the suite."""
     LAYOUT.folder(root)
+    manifest = read_manifest(root)
+    if manifest is not None:
+        return _listed(root, manifest)
     scenes = LAYOUT.some(root, (f for f in root.iterdir() if f.is_dir() and not f.name.startswith(".")), "folder of a scene")
     samples = []
     for scene in scenes:
-        missing = [p for p in (*_PARTS, "spec.json") if not (scene / p).is_file()]
+        missing = _missing(scene)
         if len(missing) == len(_PARTS) + 1:
             raise LAYOUT.wrong(scene, "It holds nothing of a scene.")
         if missing:
-            raise InputError(
-                f"{display_name(scene)}: half written, {missing[0]} is missing.",
-                why="The suite was stopped while it was made, or files were deleted.",
-                next_step="Delete this folder, or make the suite again: huddle3d synth --overwrite.",
-                path=str(scene),
-            )
-        samples.append(LazySample(scene.name, _loader(scene)))
+            raise _half(scene, missing[0], "Delete this folder, or make the suite again: huddle3d synth --overwrite.")
+        samples.append(LazySample(scene.name, _loader(scene, None)))
     return tuple(samples)
 
 
-def _loader(scene: Path):
+def _missing(scene: Path) -> list[str]:
+    return [p for p in (*_PARTS, "spec.json") if not (scene / p).is_file()]
+
+
+def _half(scene: Path, part: str, step: str) -> InputError:
+    return InputError(
+        f"{display_name(scene)}: half written, {part} is missing.",
+        why="The suite was stopped while it was made, or files were deleted.",
+        next_step=step,
+        path=str(scene),
+    )
+
+
+def _listed(root: Path, manifest: Manifest) -> tuple[LazySample, ...]:
+    """The scenes of the manifest, each complete and made from the file that the manifest names."""
+    step = f"Give the same command again, it makes what is missing: huddle3d synth suite {manifest.name} {display_name(root)}."
+    samples = []
+    for k, entry in enumerate(manifest.scenes):
+        scene = root / entry.folder
+        missing = _missing(scene)
+        if missing:
+            raise _half(scene, missing[0], f"{k} of {len(manifest.scenes)} scenes before it are there. {step}")
+        if hashlib.sha256((scene / "spec.json").read_bytes()).hexdigest() != entry.sha256:
+            raise InputError(
+                f"{display_name(scene / 'spec.json')}: not the scene that the manifest names.",
+                why="The file was changed after it was written.",
+                next_step=step,
+                path=str(scene),
+            )
+        samples.append(LazySample(entry.folder, _loader(scene, entry.tag)))
+    return tuple(samples)
+
+
+def _loader(scene: Path, tag: str | None):
     def load() -> EvaluationSample:
-        spec = SceneSpec.from_json((scene / "spec.json").read_text(encoding="utf-8"))
+        try:
+            spec = SceneSpec.from_json((scene / "spec.json").read_text(encoding="utf-8"))
+        except (InputError, UnicodeDecodeError) as e:
+            step = "Make the suite again."
+            raise InputError(f"{display_name(scene / 'spec.json')}: damaged scene file.", why=str(e), next_step=step, path=str(scene)) from e
         bodies, people2d = Bodies.load(scene / "bodies"), People2D.load(scene / "people2d")
         by_name = {m.name: PersonMesh.from_mesh_data(m) for m in read_glb(scene / "meshes.glb")}
         absent = [n for n in bodies.names if n not in by_name]
@@ -50,6 +87,6 @@ def _loader(scene: Path):
             raise InputError(f"{display_name(scene / 'meshes.glb')}: {absent[0]} is missing.", next_step="Make the suite again.")
         photo = load_photo(scene / "photo.jpg", focal_px=float(bodies.camera.K[1, 1]))
         photo = replace(photo, name=f"{spec.family}_{spec.seed}")
-        return EvaluationSample(scene.name, spec.family, photo, tuple(by_name[n] for n in bodies.names), bodies.camera, bodies, people2d)
+        return EvaluationSample(scene.name, tag or spec.family, photo, tuple(by_name[n] for n in bodies.names), bodies.camera, bodies, people2d)
 
     return load
