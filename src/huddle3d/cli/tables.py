@@ -52,9 +52,9 @@ def print_comparisons(comparisons: Mapping[str, Mapping[str, Mapping[str, Paired
         for name, found in variants.items():
             for key in (k for k in columns if k in found):
                 c, d = found[key], columns[key].digits
-                spread = f"[{c.low:+.{d}f}, {c.high:+.{d}f}]"
+                spread = f"[{c.low:+z.{d}f}, {c.high:+z.{d}f}]"
                 table.add_row(
-                    protocol, name, f"{columns[key].heading} {columns[key].better}", f"{c.median_difference:+.{d}f}", spread, f"{c.p_value:.3f}", str(c.count),
+                    protocol, name, f"{columns[key].heading} {columns[key].better}", f"{c.median_difference:+z.{d}f}", spread, f"{c.p_value:.3f}", str(c.count),
                     end_section=key == list(columns)[-1],
                 )  # fmt: skip
     Console(width=max(120, Console().width)).print(table, markup=False)

@@ -61,9 +61,9 @@ UNSEEN_COLUMNS = {
 
 
 def format_cell(values: Mapping[str, float | None], key: str, column: Column) -> str:
-    """The number with the column's digits; a dash for a value that is not defined."""
+    """The number with the column's digits, zero without a sign; a dash for a value that is not defined."""
     value = values.get(key)
-    return "–" if value is None else f"{value:.{column.digits}f}"
+    return "–" if value is None else f"{value:z.{column.digits}f}"
 
 
 def _surface(m: SurfaceMetrics | None, prefix: str) -> dict[str, float]:

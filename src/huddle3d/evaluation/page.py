@@ -37,7 +37,7 @@ def _medians(results: Sequence[SceneResult], columns: Mapping[str, Column]) -> s
         for key, column in columns.items():
             text = format_cell(medians, key, column)
             if key in spread:
-                text += f" [{spread[key].low:.{column.digits}f}, {spread[key].high:.{column.digits}f}]"
+                text += f" [{spread[key].low:z.{column.digits}f}, {spread[key].high:z.{column.digits}f}]"
             cells.append(text)
         rows.append((label, f"{sum(r.metrics is not None for r in some)}/{len(some)}", *cells))
     return table(("method", "scenes", *_head(columns)), rows)
@@ -59,7 +59,7 @@ def _comparisons(results: Sequence[SceneResult]) -> str:
             for key, c in found.items():
                 if key in columns:
                     d = columns[key].digits
-                    cells = (f"{c.median_difference:+.{d}f}", f"[{c.low:+.{d}f}, {c.high:+.{d}f}]", f"{c.p_value:.3f}", str(c.count))
+                    cells = (f"{c.median_difference:+z.{d}f}", f"[{c.low:+z.{d}f}, {c.high:+z.{d}f}]", f"{c.p_value:.3f}", str(c.count))
                     rows.append((f"{protocol} bodies", name, f"{columns[key].heading} {columns[key].better}", *cells))
     return table(("protocol", "variant", "metric", "median difference", "95 % interval", "Wilcoxon p", "scenes"), rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ import numpy as np
 from PIL import Image
 
 __all__ = ["Figure", "Section", "page", "table"]
+
+_NUMBER = re.compile(r"[+-]?\d|–$|\[[+-]?\d")
+"""Beginning of a cell that holds a number, an interval, or the dash of an undefined value."""
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
@@ -21,7 +25,7 @@ figure { display: inline-block; margin: .4rem .6rem .4rem 0; vertical-align: top
 figure img { max-width: 100%; border: 1px solid var(--line); border-radius: 4px; }
 figcaption { font-size: .85rem; opacity: .8; }
 table { border-collapse: collapse; margin: .6rem 0; } th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; } .warn { background: #f6c34433; border-left: 4px solid #e0a100; padding: .4rem .8rem; margin: .4rem 0; }
+td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } .wide { overflow-x: auto; } .warn { background: #f6c34433; border-left: 4px solid #e0a100; padding: .4rem .8rem; margin: .4rem 0; }
 pre { background: var(--soft); padding: .8rem; overflow: auto; font-size: .8rem; } summary { cursor: pointer; }
 """
 
@@ -63,17 +67,18 @@ class Section:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """An HTML table; numbers are set right, floats with one decimal."""
+    """An HTML table; numbers, also as text, are set right and unbroken, floats with one decimal. Wide tables scroll inside the page."""
 
     def cell(value: object) -> str:
         if isinstance(value, float):
             return f'<td class="n">{value:.1f}</td>'
         if isinstance(value, int):
             return f'<td class="n">{value}</td>'
-        return f"<td>{html.escape(str(value))}</td>"
+        kind = ' class="n"' if _NUMBER.match(str(value)) else ""
+        return f"<td{kind}>{html.escape(str(value))}</td>"
 
     body = "".join("<tr>" + "".join(cell(v) for v in row) + "</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th>{html.escape(h)}</th>' for h in head)}</tr>{body}</table>"
+    return f'<div class="wide"><table><tr>{"".join(f"<th>{html.escape(h)}</th>" for h in head)}</tr>{body}</table></div>'
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
