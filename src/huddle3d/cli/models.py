@@ -24,6 +24,7 @@ def build_app() -> SubcommandApp:
     app.command(fetch)
     app.command(verify)
     app.command(card)
+    app.command(convert)
     return app
 
 
@@ -70,4 +71,21 @@ def card(name: Annotated[str, tyro.conf.Positional]) -> int:
         name: Registered name.
     """
     Console().print(weights.card(name), markup=False)
+    return 0
+
+
+def convert(
+    kind: Annotated[str, tyro.conf.Positional], checkpoint: Annotated[Path, tyro.conf.Positional], output: Path | None = None, overwrite: bool = False
+) -> int:
+    """Turn a checkpoint that you obtained from its publisher into safetensors for huddle3d. Nothing in it is run.
+
+    Args:
+        kind: buddi (conditioned on a first estimate) or buddi-unconditional.
+        checkpoint: The publisher's .pt file (PyTorch 1.6 or newer), or safetensors with the same names.
+        output: Default: KIND/KIND.safetensors in the cache folder of the weights.
+        overwrite: Replace an existing file.
+    """
+    done = weights.convert(kind, checkpoint, output, overwrite=overwrite)
+    spare = f"; {len(done.left_out)} tensors that the network never uses were left out" if done.left_out else ""
+    print_line(f"{done.path}: {done.tensors} tensors{spare}")
     return 0
