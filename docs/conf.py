@@ -1,0 +1,125 @@
+"""Sphinx: the documentation site (``make docs``).
+
+The source folder is the repository itself, so that the same relative links work on a code host and on the site, and so that pages which live
+beside the code (benchmark results, model cards, design notes of a room, changelog) are pages of the site without copies.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+from docutils.nodes import Element
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon import GoogleDocstring
+
+import huddle3d
+import huddle3d.errors
+
+project = "huddle3d"
+author = "The huddle3d authors"
+copyright = "2026, the huddle3d authors"  # noqa: A001 - Sphinx's name for it
+version = release = huddle3d.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "docs/index"
+include_patterns = [
+    "docs/**.md",
+    "benchmarks/**.md",
+    "src/huddle3d/*/design.md",
+    "src/huddle3d/weights/cards/*.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+]
+exclude_patterns = [".*", "out", "local", "build", "tests", "shared", "scripts", "**/node_modules"]
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:.*", r"(torch|numpy|np|jaxtyping|collections|pathlib|os|pydantic|http|annotated_types|typing)\..*"),
+    ("py:.*", r"Tensor|Float|Int|Bool|[A-Z]"),
+]
+"""Names of other packages, and type variables. Names of this one must resolve."""
+
+myst_heading_anchors = 4
+"""Links may name any heading; the build checks them."""
+myst_enable_extensions = ["colon_fence"]
+
+autodoc_member_order = "groupwise"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+autodoc_default_options = {"members": True, "show-inheritance": False}
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 100
+napoleon_google_docstring = False  # applied below instead: on fields napoleon takes everything before a colon for a type
+napoleon_numpy_docstring = False
+
+html_theme = "furo"
+html_title = f"huddle3d {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_extra_path = ["_static/index.html"]  # out/docs/index.html leads to docs/index.html
+html_copy_source = False
+html_show_sourcelink = False
+
+
+def _public_names() -> dict[str, str]:
+    """``module.Name`` where an object is written → ``room.Name`` where it is documented."""
+    found: dict[str, str] = {}
+    for info in pkgutil.walk_packages(huddle3d.__path__, "huddle3d."):
+        if info.name.endswith("__main__") or not info.ispkg:
+            continue
+        room = importlib.import_module(info.name)
+        for name in getattr(room, "__all__", ()):
+            value = getattr(room, name)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                found[f"{value.__module__}.{value.__qualname__}"] = f"{info.name}.{name}"
+    return found
+
+
+def _is_ours(target: str) -> bool:
+    """Whether an importable object of the package has this name: then it is private, and shown without a link."""
+    module, _, name = target.rpartition(".")
+    try:
+        return module.startswith("huddle3d") and hasattr(importlib.import_module(module), name)
+    except ImportError:
+        return False
+
+
+def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element) -> Element | None:
+    """Annotations name the module an object is written in, docstrings often its bare name; link both to the public room."""
+    if node.get("refdomain") != "py":
+        return None
+    target, names = node["reftarget"], _public_names_once()
+    wanted = names.get(target) or next((public for public in names.values() if public.rpartition(".")[2] == target), None)
+    if wanted is None:
+        wanted = f"huddle3d.errors.{target}" if target in huddle3d.errors.__all__ else None
+    if wanted is not None:
+        domain = env.domains.python_domain
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", wanted, node, content)
+    return content if _is_ours(target) else None
+
+
+_cache: dict[str, str] = {}
+
+
+def _public_names_once() -> dict[str, str]:
+    if not _cache:
+        _cache.update(_public_names())
+    return _cache
+
+
+def _google(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Google-style sections of modules, classes and functions; the docstring of a field is plain text."""
+    if what not in ("attribute", "data", "property"):
+        lines[:] = str(GoogleDocstring(lines, app.config, app, what, name, obj, options)).splitlines()
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect what this project adds to Sphinx."""
+    app.connect("missing-reference", _resolve)
+    app.connect("autodoc-process-docstring", _google)
+    return {"parallel_read_safe": True}
