@@ -4,9 +4,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.huddle3d-ready
-EXTRAS := dev,heic,viewer
+EXTRAS := dev,docs,heic,viewer
 
-.PHONY: setup demo test test-fast lint types imports check docs-pictures clean
+.PHONY: setup demo test test-fast lint types imports check docs docs-pictures docs-settings clean
 
 setup: $(STAMP)
 
@@ -40,10 +40,18 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-check: lint types imports test
+check: lint types imports docs test
+
+# Everything is read again each time: a page that did not change would keep its warnings to itself.
+docs: setup
+	$(BIN)/python -m sphinx -b html -n -W --keep-going -E -q -c docs -d out/docs-cache . out/docs
+	@echo "out/docs/index.html"
 
 docs-pictures: setup
 	$(BIN)/python scripts/draw_conventions.py
+
+docs-settings: setup
+	$(BIN)/python scripts/write_settings.py
 
 clean:
 	rm -rf out build dist *.egg-info src/*.egg-info

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import sys
 from typing import Any
 
 from docutils.nodes import Element
@@ -22,7 +23,7 @@ import huddle3d.errors
 
 project = "huddle3d"
 author = "The huddle3d authors"
-copyright = "2026, the huddle3d authors"  # noqa: A001 - Sphinx's name for it
+copyright = "2026, the huddle3d authors"
 version = release = huddle3d.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
@@ -47,11 +48,11 @@ myst_heading_anchors = 4
 """Links may name any heading; the build checks them."""
 myst_enable_extensions = ["colon_fence"]
 
-autodoc_member_order = "groupwise"
+autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 100
 napoleon_google_docstring = False  # applied below instead: on fields napoleon takes everything before a colon for a type
@@ -80,13 +81,10 @@ def _public_names() -> dict[str, str]:
     return found
 
 
-def _is_ours(target: str) -> bool:
-    """Whether an importable object of the package has this name: then it is private, and shown without a link."""
+def _is_private(target: str) -> bool:
+    """Whether a module of the package has such an object: then it is private, and shown without a link."""
     module, _, name = target.rpartition(".")
-    try:
-        return module.startswith("huddle3d") and hasattr(importlib.import_module(module), name)
-    except ImportError:
-        return False
+    return any(m.startswith(module or "huddle3d") and hasattr(sys.modules[m], name) for m in list(sys.modules) if m.startswith("huddle3d"))
 
 
 def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element) -> Element | None:
@@ -100,7 +98,7 @@ def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: El
     if wanted is not None:
         domain = env.domains.python_domain
         return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", wanted, node, content)
-    return content if _is_ours(target) else None
+    return content if _is_private(target) else None
 
 
 _cache: dict[str, str] = {}
@@ -118,8 +116,14 @@ def _google(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: li
         lines[:] = str(GoogleDocstring(lines, app.config, app, what, name, obj, options)).splitlines()
 
 
+def _readable_signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None) -> Any:
+    """A default that a factory makes is no Python; Sphinx would then split the signature at every comma."""
+    return (signature.replace("<factory>", "..."), returns) if signature and "<factory>" in signature else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect what this project adds to Sphinx."""
     app.connect("missing-reference", _resolve)
     app.connect("autodoc-process-docstring", _google)
+    app.connect("autodoc-process-signature", _readable_signature)
     return {"parallel_read_safe": True}

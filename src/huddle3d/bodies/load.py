@@ -54,6 +54,14 @@ def load_body(
     Raises:
         InputError: unknown name, or a file that is not a model of this kind (a hostile pickle included; nothing in it is run).
         LicenceRequiredError: the model's file is not on this machine.
+
+    Example:
+        Two average adults at rest.
+
+        >>> body = load_body()
+        >>> out = body(body.neutral(2))
+        >>> tuple(out.vertices.shape), tuple(out.joints.shape)
+        ((2, 13718, 3), (2, 104, 3))
     """
     if name == "anny":
         return _anny(str(device), dtype)

@@ -135,7 +135,7 @@ class MeshQuery:
         return Closest(distance, point, face, bary)
 
     def signed_distance(self, points: Float[Tensor, "N 3"], *, max_distance: float = math.inf, truncate_inside: bool = False) -> Float[Tensor, "N"]:
-        """Signed distance [m], negative inside; differentiable once in the points and in :attr:`vertices` (closed form).
+        """Signed distance [m], negative inside; differentiable once in the points and in ``vertices`` (closed form).
 
         On the surface itself the gradient is the outward normal. Where the nearest point jumps (medial axis, edges seen from inside)
         it is that of the face that was found.

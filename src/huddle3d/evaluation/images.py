@@ -29,6 +29,12 @@ def psnr(
     """Peak signal-to-noise ratio [dB] of images in [0, 1] (peak 1, the same as peak 255 of 8-bit values); NaN for an empty mask.
 
     Raises :class:`ShapeError` for different sizes and :class:`InputError` for NaN. Equal images would be infinitely good; they score 100 dB, so that means stay finite.
+
+    Example:
+        >>> import torch
+        >>> grey = torch.full((8, 8, 3), 0.5)
+        >>> round(psnr(grey, grey + 0.1), 2), psnr(grey, grey)
+        (20.0, 100.0)
     """
     _check(predicted, truth)
     error = (predicted.double() - truth.double()).square()

@@ -76,6 +76,11 @@ def median_interval(values: Sequence[float], *, level: float = 0.95, resamples: 
 
     Raises:
         InputError: no values, NaN, or an impossible level.
+
+    Example:
+        >>> found = median_interval([3.0, 1.0, 2.0, 5.0, 4.0])
+        >>> found.median, found.low <= found.median <= found.high, found.count
+        (3.0, True, 5)
     """
     if not 0 < level < 1 or resamples < 1:
         raise InputError(f"A level of {level} with {resamples} resamples is impossible.", next_step="Give a level between 0 and 1, for example 0.95.")

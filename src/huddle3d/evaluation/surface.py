@@ -81,7 +81,13 @@ def nearest(queries: Float[Tensor, "n 3"], targets: Float[Tensor, "m 3"]) -> tup
 
 
 def bbox_iou(a: Float[Tensor, "n 3"], b: Float[Tensor, "m 3"]) -> float:
-    """Overlap of the axis-aligned bounding boxes of two point sets; 0 if both boxes are flat."""
+    """Overlap of the axis-aligned bounding boxes of two point sets; 0 if both boxes are flat.
+
+    Example:
+        >>> cube = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
+        >>> round(bbox_iou(cube, cube + torch.tensor([0.5, 0.0, 0.0])), 4)
+        0.3333
+    """
     low = torch.maximum(a.amin(0), b.amin(0))
     high = torch.minimum(a.amax(0), b.amax(0))
     shared = float((high - low).clamp_min(0).double().prod())

@@ -27,7 +27,17 @@ AZIMUTHS_DEG = (0.0, 45.0, 90.0, 180.0, 270.0, 315.0)
 
 @dataclass(frozen=True)
 class Camera:
-    """A batch of cameras of one kind and image size (the batch may be empty: shapes ``(3, 3)`` and ``(4, 4)``)."""
+    """A batch of cameras of one kind and image size (the batch may be empty: shapes ``(3, 3)`` and ``(4, 4)``).
+
+    Example:
+        A camera 3 m in front of the origin: a point one metre above it falls above the image centre.
+
+        >>> T_cam_world = look_at(torch.tensor([0.0, 0.0, 3.0]), torch.zeros(3))
+        >>> camera = Camera.perspective(600.0, 640, 480, T_cam_world)
+        >>> uv, depth = camera.project(torch.tensor([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+        >>> uv.round().tolist(), depth.tolist()
+        ([[320.0, 240.0], [320.0, 40.0]], [3.0, 3.0])
+    """
 
     kind: Literal["perspective", "orthographic"]
     """``"perspective"`` or ``"orthographic"``."""

@@ -36,7 +36,15 @@ def skew(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
 
 
 def so3_exp(rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rotation matrix of a rotation vector [rad] by Rodrigues' formula; smooth (also in its gradient) at zero."""
+    """Rotation matrix of a rotation vector [rad] by Rodrigues' formula; smooth (also in its gradient) at zero.
+
+    Example:
+        A quarter turn about z takes x to y.
+
+        >>> quarter = so3_exp(torch.tensor([0.0, 0.0, torch.pi / 2]))
+        >>> (quarter @ torch.tensor([1.0, 0.0, 0.0])).round(decimals=3).tolist()
+        [0.0, 1.0, 0.0]
+    """
     sq = (rotvec * rotvec).sum(-1)
     tiny = sq < 1e-8 if rotvec.dtype == torch.float64 else sq < 1e-5
     safe = torch.where(tiny, torch.ones_like(sq), sq)

@@ -52,6 +52,12 @@ def umeyama(source: Float[Tensor, "*batch n 3"], target: Float[Tensor, "*batch n
     """Least-squares similarity ``T_target_source`` (Umeyama 1991, eqs. 40–43); the rotation is never a reflection.
 
     Degenerate: if all source points coincide the scale is 1.
+
+    Example:
+        >>> triangle = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+        >>> T = umeyama(triangle, 2 * triangle + torch.tensor([0.0, 0.0, 5.0]))
+        >>> round(scale_of(T).item(), 4), round(T[2, 3].item(), 4)
+        (2.0, 5.0)
     """
     mu_s, mu_t = source.mean(-2, keepdim=True), target.mean(-2, keepdim=True)
     s, t = source - mu_s, target - mu_t

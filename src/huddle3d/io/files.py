@@ -91,6 +91,10 @@ def safe_name(text: str) -> str:
     """A file name made from ``text`` that is harmless on all systems: no separators, control characters, leading dots or hyphens.
 
     Unicode letters and inner spaces stay. The result is never empty, at most 120 bytes long, and the same for NFC and NFD forms.
+
+    Example:
+        >>> safe_name("../Anna & Bo?"), safe_name("")
+        ('_Anna & Bo_', 'unnamed')
     """
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
     text = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in text)

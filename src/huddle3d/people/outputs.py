@@ -43,7 +43,7 @@ def versions() -> dict[str, str]:
 
 
 def write_outputs(result: Reconstruction, directory: Path, config: PeopleConfig, *, device: str) -> Scene:
-    """Write scene.glb, people/*.obj, turntable.mp4, report.html, config.json and, last, scene.json."""
+    """Write ``scene.glb``, ``people/NAME.obj``, ``turntable.mp4``, ``report.html``, ``config.json`` and, last, ``scene.json``."""
     scene = scene_of(result)
     settings = {"config": plain(config), "versions": versions(), "device": device}
     write_bytes(directory / "config.json", (json.dumps(settings, indent=1, sort_keys=True) + "\n").encode(), overwrite=True)

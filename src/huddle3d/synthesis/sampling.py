@@ -162,6 +162,11 @@ def sample_spec(
         family: the interaction; None draws one of ``FAMILIES`` that fits the number of people, never a newer one: old seeds keep their scenes.
         motion: the recorded frame, for the family ``motion``.
         assets: draw clothes from this folder; None for clothes made here. Everything else of the scene stays the same.
+
+    Example:
+        >>> spec = sample_spec(7, people=3)
+        >>> len(spec.people), SceneSpec.from_json(spec.to_json()) == spec
+        (3, True)
     """
     if people < 1 or people > 12:
         raise InputError(f"A scene holds 1 to 12 people, not {people}.")

@@ -36,6 +36,10 @@ def families_for(people: int) -> tuple[Family, ...]:
     """The families that this many people can take; ``motion`` (recorded couples) is left out, it needs a clip beside its name.
 
     One person may have any of the first five names, and then just stands.
+
+    Example:
+        >>> "conga_line" in families_for(4), "handshake" in families_for(4)
+        (True, False)
     """
     if people == 1:
         return (*FAMILIES, "solo")

@@ -99,7 +99,12 @@ class WeightSet:
 
 @functools.cache
 def registry() -> dict[str, WeightSet]:
-    """All sets this version knows, by name."""
+    """All sets this version knows, by name.
+
+    Example:
+        >>> registry()["blazepose"].licence
+        'Apache-2.0'
+    """
     table = tomllib.loads((files("huddle3d.weights") / "registry.toml").read_text(encoding="utf-8"))
     sets = {}
     for name, entry in table.items():
