@@ -19,6 +19,7 @@ import pytest
 
 import huddle3d
 from huddle3d.cli import main
+from huddle3d.cli.app import with_default_verb
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"])
@@ -122,7 +123,7 @@ def command_lines():
             for line in text.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
                 if words and Path(words[0]).name == "huddle3d":
-                    yield pytest.param(words[1:], id=f"{page.stem}: {' '.join(words[1:4])}")
+                    yield pytest.param(with_default_verb(words[1:]), id=f"{page.stem}: {' '.join(words[1:4])}")
 
 
 @pytest.mark.parametrize("words", list(command_lines()))
