@@ -1,6 +1,7 @@
 """Draws a contact sheet of randomly dressed people: front three-quarter view, one cell per seed.
 
-HUDDLE3D_ASSETS=… python scripts/draw_people_sheet.py out/people.png --count 64
+python scripts/draw_people_sheet.py out/people.png --count 64                       # clothes made here
+HUDDLE3D_ASSETS=… python scripts/draw_people_sheet.py out/people.png --clothes both # every other person from the assets folder
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from huddle3d.bodies import BodyModel, load_body
 from huddle3d.errors import HuddleError
 from huddle3d.render import RenderMesh, orbit_cameras, shade, to_uint8
 from huddle3d.scene import BodyParams
-from huddle3d.synthesis import Assets, PersonSpec, sample_spec
+from huddle3d.synthesis import Assets, PersonSpec, draw_person, draw_wardrobe
+from huddle3d.synthesis.dress import dress_person
 from huddle3d.synthesis.posing import PoseAuthor
 from huddle3d.synthesis.wear import wear
 
@@ -42,17 +44,20 @@ def posed(body: BodyModel, person: PersonSpec, seed: int) -> BodyParams:
     return replace(params, translation=params.translation - torch.tensor([[0.0, low, 0.0]]))
 
 
-def cell(body: BodyModel, assets: Assets, seed: int, azimuth: float, closeup: bool) -> np.ndarray:
-    """One person (or the head alone), rendered."""
-    person = sample_spec(seed, people=1, assets=assets).people[0]
+def cell(body: BodyModel, assets: Assets | None, seed: int, azimuths: tuple[float, ...], closeup: bool) -> np.ndarray:
+    """One person (or the head alone) from each azimuth, side by side."""
+    person = draw_person(torch.Generator().manual_seed(seed), "person_0")
+    if assets is not None:
+        person = replace(person, wardrobe=draw_wardrobe(assets, seed, woman=person.shape[0] > 0.5))
     params = posed(body, person, seed)
-    mesh = wear(person, body, params, body(params).vertices, 0, assets)
+    skin = body(params).vertices
+    mesh = dress_person(person, body, params, skin, 0) if assets is None else wear(person, body, params, skin, 0, assets)
     points = mesh.vertices
     if closeup:
         points = points[points[:, 1] > float(points[:, 1].max()) - 0.3]
         points = points[(points[:, 0] - points[:, 0].median()).abs() < 0.15]
-    camera = orbit_cameras(points, (azimuth,), WIDTH, HEIGHT, elevation_deg=6.0, margin=0.82 if closeup else 0.62)[0]
-    return to_uint8(shade([RenderMesh.of(mesh)], camera))
+    cameras = orbit_cameras(points, azimuths, WIDTH, HEIGHT, elevation_deg=6.0, margin=0.82 if closeup else 0.62)
+    return np.concatenate([to_uint8(shade([RenderMesh.of(mesh)], c)) for c in cameras], 1)
 
 
 def main() -> None:
@@ -61,18 +66,22 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0, help="of the first person")
-    parser.add_argument("--azimuth", type=float, default=30.0)
+    parser.add_argument("--azimuth", type=float, nargs="+", default=[30.0], help="views of each person, side by side [deg]; 0 = front")
     parser.add_argument("--closeup", action="store_true", help="heads only")
+    parser.add_argument("--clothes", choices=("made", "assets", "both"), default="made", help="made here, from the assets folder, or in turn")
     parser.add_argument("--assets", type=Path, default=None, help="folder of MakeHuman assets; default: HUDDLE3D_ASSETS")
     args = parser.parse_args()
     try:
-        assets = Assets.open(args.assets)
+        assets = None if args.clothes == "made" else Assets.open(args.assets)
         body = load_body()
         with torch.no_grad():
-            cells = [cell(body, assets, args.seed + k, args.azimuth, args.closeup) for k in range(args.count)]
+            cells = []
+            for k in range(args.count):
+                own = args.clothes == "made" or (args.clothes == "both" and k % 2 == 0)
+                cells.append(cell(body, None if own else assets, args.seed + k, tuple(args.azimuth), args.closeup))
     except HuddleError as e:
         sys.exit(str(e))
-    columns = math.ceil(math.sqrt(2 * args.count))
+    columns = math.ceil(math.sqrt(2 * args.count / len(args.azimuth)))
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
     rows = [np.concatenate(cells[i : i + columns], 1) for i in range(0, len(cells), columns)]
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 from huddle3d.errors import InputError
 from huddle3d.io import ClothesFile, MeshData, display_name, read_mhclo, read_obj, read_rgba
 from huddle3d.synthesis.base_mesh import BASE_VERTICES, BaseMesh, base_mesh
+from huddle3d.synthesis.emblems import without_emblem
 
 __all__ = ["ASSETS_VARIABLE", "Asset", "AssetKind", "Assets"]
 
@@ -158,7 +159,7 @@ class Assets:
 
 @lru_cache(maxsize=64)
 def _picture(path: Path, modified_ns: int) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(read_rgba(path)))
+    return torch.from_numpy(without_emblem(path.parent.name, np.ascontiguousarray(read_rgba(path))))
 
 
 @lru_cache(maxsize=64)

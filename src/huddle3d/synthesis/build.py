@@ -14,6 +14,7 @@ from huddle3d.errors import InputError
 from huddle3d.geometry import Camera, look_at, rotation_z
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import Bodies, BodyParams, PersonMesh
+from huddle3d.synthesis.apart import keep_apart
 from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.dress import dress_person
 from huddle3d.synthesis.framing import turns, visible_shares
@@ -107,6 +108,7 @@ def _people(spec: SceneSpec, body: BodyModel, config: SolveConfig, assets: Asset
             else:
                 meshes.append(dress_person(person, body, params, out.vertices, k))
             progress(0.6 + 0.4 * (k + 1) / len(spec.people), "dressing")
+        meshes = keep_apart(meshes)
     return _Troupe(params, out.vertices, out.landmarks, tuple(meshes))
 
 

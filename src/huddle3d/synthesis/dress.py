@@ -24,7 +24,7 @@ from huddle3d.synthesis.hair import grow_hair, hair_colour, scalp_depth
 from huddle3d.synthesis.hanging import Motion
 from huddle3d.synthesis.hood import grow_hood
 from huddle3d.synthesis.loose import Wearer, has_panel
-from huddle3d.synthesis.patterning import cloth_plane, limb_groups, seam_weights
+from huddle3d.synthesis.patterning import LEFT_LEG, TRUNK, cloth_plane, limb_groups, seam_weights
 from huddle3d.synthesis.patterns import cloth_colour
 from huddle3d.synthesis.skin import eye_colour, skin_colour
 from huddle3d.synthesis.spec import GarmentSpec, PatternSpec, PersonSpec
@@ -119,6 +119,8 @@ def _cloth_layers(person: PersonSpec, wearer: Wearer, params: BodyParams, k: int
     layers = []
     for i, (garment, hung) in enumerate(zip(person.garments, worn)):
         sheet, group = hung.sheet, hung.group
+        if garment.kind == "shirt":  # a hem over the thighs is still the trunk's cloth
+            group = torch.where(group >= LEFT_LEG, TRUNK, group)
         outer = [g for g in person.garments[i + 1 :] if _is_loose(g)]
         if outer and len(sheet.faces):
             gone = _hidden(outer, anatomy, sheet.rest, anatomy.regions(sheet.rest))[sheet.faces].all(1)
@@ -138,7 +140,8 @@ def _cloth_layers(person: PersonSpec, wearer: Wearer, params: BodyParams, k: int
 
 def _layers(person: PersonSpec, wearer: Wearer, params: BodyParams, k: int, skin: Sheet, fit: Fit) -> list[_Layer]:
     layers = _skin_layers(person, wearer.anatomy, skin) + _cloth_layers(person, wearer, params, k, fit)
-    for sheet in grow_hair(wearer.anatomy, skin, _helper(wearer.anatomy.body, "hair", params, k), person.hair, fit):
+    cloth = [layer.sheet for layer in layers[2:]]
+    for sheet in grow_hair(wearer, skin, person.hair, fit, cloth):
         layers.append(_Layer(sheet, lambda p, _: hair_colour(p, person.hair)))
     return layers
 

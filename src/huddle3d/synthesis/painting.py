@@ -10,7 +10,7 @@ from huddle3d.synthesis.alpha import decal
 from huddle3d.synthesis.anatomy import Anatomy
 from huddle3d.synthesis.hair import scalp_depth
 from huddle3d.synthesis.panel import Panel
-from huddle3d.synthesis.patterning import cloth_plane, limb_groups, seam_weights
+from huddle3d.synthesis.patterning import LEFT_LEG, TRUNK, cloth_plane, limb_groups, seam_weights
 from huddle3d.synthesis.recolour import dyed, logo_mask, shifted
 from huddle3d.synthesis.spec import HairSpec, PieceSpec, WardrobeSpec
 from huddle3d.synthesis.tailor import compression, fold_wave
@@ -28,6 +28,8 @@ def cloth_picture(piece: PieceSpec, panel: Panel, texels: Texels, image: Float[T
     picture = shifted(image, piece.hue_deg, piece.value)
     if piece.pattern is not None:
         groups = limb_groups(anatomy, anatomy.regions(panel.rest))
+        if piece.part == "top":  # a hem over the thighs is still the trunk's cloth
+            groups = torch.where(groups >= LEFT_LEG, TRUNK, groups)
         part = texels.of_vertices(seam_weights(groups, panel.faces), panel.faces).argmax(1)
         plane = cloth_plane(anatomy, place, part, period_m=piece.pattern.scale_m)
         picture = dyed(image, covered, place, plane, piece.pattern, depth=0.4 if piece.part == "top" else 1.0)

@@ -14,8 +14,10 @@ from huddle3d.synthesis.anatomy import Anatomy
 __all__ = ["LEFT_ARM", "LEFT_LEG", "RIGHT_ARM", "RIGHT_LEG", "TRUNK", "cloth_plane", "limb_groups", "seam_weights"]
 
 TRUNK, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG = range(5)
-_ROUND_M = {TRUNK: 0.15, LEFT_ARM: 0.052, RIGHT_ARM: 0.052, LEFT_LEG: 0.075, RIGHT_LEG: 0.075}
-"""Radius of the cylinder on which each part is unrolled [m]."""
+_TRUNK_DEPTH = 0.66
+"""Depth of the trunk's cylinder over its width."""
+_ROUND_M = {TRUNK: 0.17, LEFT_ARM: 0.052, RIGHT_ARM: 0.052, LEFT_LEG: 0.075, RIGHT_LEG: 0.075}
+"""Half width of the cylinder on which each part is unrolled [m]; the trunk's is shallower than wide."""
 
 
 def limb_groups(anatomy: Anatomy, regions: Int[Tensor, "n"]) -> Int[Tensor, "n"]:
@@ -30,15 +32,48 @@ def limb_groups(anatomy: Anatomy, regions: Int[Tensor, "n"]) -> Int[Tensor, "n"]
     return table[regions]
 
 
-def _axis(anatomy: Anatomy, group: int) -> tuple[Tensor, Tensor]:
-    """A point and the direction downwards along the part."""
+def _bones(anatomy: Anatomy, group: int) -> list[tuple[Tensor, Tensor]]:
+    """Ends of the bones along a part, from above."""
     if group == TRUNK:
-        spine = anatomy.joint("spine03")
-        return torch.stack([torch.zeros(()), spine[1], spine[2]]), torch.tensor([0.0, -1.0, 0.0])
+        chest = anatomy.vertices[anatomy.is_region(anatomy.body.regions, "chest", "upper_back", "belly", "lower_back"), 2]
+        top = torch.stack([torch.zeros(()), anatomy.joint("neck01")[1], 0.6 * chest.amin() + 0.4 * chest.amax()])
+        return [(top, top - torch.tensor([0.0, 1.0, 0.0]))]
     side = ".L" if group in (LEFT_ARM, LEFT_LEG) else ".R"
-    first, last = ("upperarm01", "wrist") if group in (LEFT_ARM, RIGHT_ARM) else ("upperleg01", "foot")
-    a, b = anatomy.joint(first + side), anatomy.joint(last + side)
-    return a, torch.nn.functional.normalize(b - a, dim=0)
+    names = ("upperarm01", "lowerarm01", "wrist") if group in (LEFT_ARM, RIGHT_ARM) else ("upperleg01", "lowerleg01", "foot")
+    a, b, c = (anatomy.joint(n + side) for n in names)
+    return [(a, b), (b, c)]
+
+
+def _around_bones(points: Tensor, bones: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Offsets from the bones to the side and to the front, and the way along them [m]; at a joint they are mixed."""
+    aside, ahead, along = torch.zeros(3, len(points)).unbind(0)
+    start = 0.0
+    left = torch.ones(len(points))
+    for n, (a, b) in enumerate(bones):
+        down = torch.nn.functional.normalize(b - a, dim=0)
+        forward = torch.tensor([0.0, 0.0, 1.0])
+        forward = torch.nn.functional.normalize(forward - (forward @ down) * down, dim=0)
+        p = points - a
+        length = float((b - a).norm())
+        # The first bone's share falls off around the joint that it shares with the next.
+        share = left * (((length + 0.06 - p @ down) / 0.12).clamp(0, 1) if n < len(bones) - 1 else 1.0)
+        left = left - share
+        aside = aside + share * (p @ torch.linalg.cross(forward, down))
+        ahead = ahead + share * (p @ forward)
+        along = along + share * (start + p @ down)
+        start += length
+    return aside, ahead, along
+
+
+def _share_around(aside: Tensor, ahead: Tensor, radius: float, depth: float) -> tuple[Tensor, float]:
+    """Share of the way around an ellipse, -0.5 … 0.5 from the front, and the length of that way [m]."""
+    t = torch.linspace(0, math.pi, 181)
+    piece = torch.stack([radius * t.sin(), radius * depth * t.cos()], -1)
+    length = torch.cat([torch.zeros(1), (piece[1:] - piece[:-1]).norm(dim=-1).cumsum(0)])
+    at = torch.atan2(aside / radius, ahead / (radius * depth)) * (180 / math.pi)
+    low = at.abs().floor().long().clamp_max(179)
+    share = torch.lerp(length[low], length[low + 1], at.abs() - low) / (2 * length[-1])
+    return share * torch.sign(at), float(2 * length[-1])
 
 
 def seam_weights(groups: Int[Tensor, "v"], faces: Int[Tensor, "f 3"]) -> Float[Tensor, "v 5"]:
@@ -64,14 +99,9 @@ def cloth_plane(anatomy: Anatomy, points: Float[Tensor, "n 3"], groups: Int[Tens
         mine = (groups == group).nonzero()[:, 0]
         if not len(mine):
             continue
-        origin, down = _axis(anatomy, group)
-        ahead = torch.tensor([0.0, 0.0, 1.0])
-        ahead = torch.nn.functional.normalize(ahead - (ahead @ down) * down, dim=0)
-        aside = torch.linalg.cross(ahead, down)
-        p = points[mine] - origin
-        angle = torch.atan2(p @ aside, p @ ahead)
-        turn = 2 * math.pi * radius
+        aside, ahead, along = _around_bones(points[mine], _bones(anatomy, group))
+        share, turn = _share_around(aside, ahead, radius, 1.0 if group != TRUNK else _TRUNK_DEPTH)
         if period_m > 0:
             turn = max(1, round(turn / period_m)) * period_m
-        out[mine] = torch.stack([angle * (turn / (2 * math.pi)), -(p @ down)], -1)
+        out[mine] = torch.stack([share * turn, -along], -1)
     return out

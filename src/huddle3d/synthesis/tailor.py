@@ -69,9 +69,7 @@ def drape(panel: Panel, piece: PieceSpec, fit: Fit, inner: Sequence[Panel]) -> P
         inner: panels that are worn under this one.
     """
     normals = vertex_normals(panel.posed, panel.faces)
-    squeeze = (3 * compression(panel)).clamp(0, 1)
-    height = piece.loosen_m + piece.folds_m * (0.15 + squeeze) * fold_wave(panel.rest, piece.seed)
-    posed = panel.posed + normals * height[:, None]
+    posed = panel.posed + piece.loosen_m * normals
     wanted = torch.full((len(posed),), _LEAST_M) + 0.5 * piece.loosen_m
     for other in inner:
         wanted = torch.maximum(wanted, _height_over(other, posed, fit) + 0.004)
@@ -81,7 +79,10 @@ def drape(panel: Panel, piece: PieceSpec, fit: Fit, inner: Sequence[Panel]) -> P
     for _ in range(2):  # spread each push over the neighbours, or single vertices would stand out
         moved = 0.5 * (moved + mean_neighbour(moved, edge))
     posed = hold_off(panel.posed + moved, 0.8 * wanted, fit)
-    return panel.moved(press_flat(posed, fit))
+    # Folds come last and only rise: the smoothing above would take them away, and they cannot enter what is below.
+    squeeze = (3 * compression(panel)).clamp(0, 1)
+    height = piece.folds_m * (0.25 + 1.1 * squeeze) * (0.5 + 0.5 * fold_wave(panel.rest, piece.seed))
+    return panel.moved(press_flat(posed + height[:, None] * vertex_normals(posed, panel.faces), fit))
 
 
 def _height_over(other: Panel, points: Float[Tensor, "n 3"], fit: Fit) -> Float[Tensor, "n"]:
