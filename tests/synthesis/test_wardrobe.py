@@ -171,11 +171,11 @@ def test_scene_with_wardrobes_is_built(assets, body):
 def test_every_real_asset_dresses_a_person(shared, body):
     real = Assets.open(shared / "data" / "makehuman")
     seen: set[tuple] = set()
-    for seed in range(150):
+    for seed in range(50):
         for woman in (True, False):
             w = draw_wardrobe(real, seed, woman=woman)
             seen.add((w.skin, w.hair, w.eyes, *(p.asset for p in w.pieces), w.pieces[-1].pattern))
-    assert len(seen) > 270  # of 300 draws few repeat even these coarse choices; with n equally likely, 300 draws leave under 30 repeats for n > 1,600
+    assert len(seen) > 95  # of 100 draws hardly any repeats even these coarse choices
     clothes = [n for n in real.names("clothes") if "suit" in n]
     extras = list(zip(real.names("eyebrows"), 3 * real.names("eyelashes"), 2 * real.names("hair"), strict=True))
     for k, name in enumerate(clothes):
@@ -185,13 +185,13 @@ def test_every_real_asset_dresses_a_person(shared, body):
         who = replace(who, wardrobe=replace(who.wardrobe, brows=brows, lashes=lashes, hair=hair, pieces=pieces))
         params = pose(body, who.shape, k)
         skin = body(params).vertices
-        mesh = wear(who, body, params, skin, 0, real)
-        assert bool(torch.isfinite(mesh.vertices).all())
-        naked = replace(who, wardrobe=replace(who.wardrobe, hair="", pieces=()))
-        rest = len(wear(naked, body, params, skin, 0, real).vertices)  # eyes and the whole skin come last
-        cloth = wear(replace(naked, wardrobe=replace(naked.wardrobe, pieces=pieces[1:])), body, params, skin, 0, real)
-        garment = cloth.vertices[: len(cloth.vertices) - rest]  # the dressed skin has fewer vertices: this leaves only garments
-        assert float((MeshQuery(skin[0], body.faces).signed_distance(garment) > 0).float().mean()) > 0.95
+        assert bool(torch.isfinite(wear(who, body, params, skin, 0, real).vertices).all())
+        fit = Fit(MeshQuery(skin[0], body.faces), [])
+        wearer = _wearer(body, params, 0, real)
+        for piece in pieces[1:]:
+            worn = _put_on(piece, wearer, real)
+            garment = _finish(worn, torch.zeros(BASE_VERTICES, dtype=torch.bool), wearer, fit, [])
+            assert float((fit.skin.signed_distance(garment.posed) > 0).float().mean()) > 0.95
     for kind in ("eyebrows", "eyelashes", "hair"):
         for name in real.names(kind):
             asset = real.load(kind, name)

@@ -82,8 +82,7 @@ def _refined(cut: Cut, posed: Tensor) -> tuple[Sheet, Cut]:
     sheet = subdivide(Sheet(cut.sheet.rest, posed, cut.sheet.faces))
     fields = torch.stack([cut.height, cut.free, cut.panel.float()], -1)
     fields = subdivide(Sheet(fields, fields, cut.sheet.faces)).rest
-    corners = cut.sheet.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).sort(-1).values
-    first = torch.unique(corners, dim=0)[:, 0]
+    first = edges(cut.sheet.faces)[:, 0]
     sheet = smooth(sheet, 2)
     group = torch.cat([cut.group, cut.group[first]])
     return sheet, Cut(sheet, group, fields[:, 2] > 0.5, fields[:, 0], fields[:, 1])

@@ -146,6 +146,12 @@ def _layers(person: PersonSpec, wearer: Wearer, params: BodyParams, k: int, skin
     return layers
 
 
+def _mixed(values: Float[Tensor, "v c"], corners: Int[Tensor, "n 3"], bary: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
+    """Vertex values at places in faces."""
+    a, b, c = (values[corners[:, k]] * bary[:, k, None] for k in range(3))
+    return a + b + c
+
+
 def dress_person(
     person: PersonSpec, body: BodyModel, params: BodyParams, vertices: Float[Tensor, "K V 3"], k: int, *, texture_px: int = 1024
 ) -> PersonMesh:
@@ -174,14 +180,18 @@ def dress_person(
     every = torch.cat(faces)
     atlas = cell_atlas(len(every), size=texture_px)
     rest = torch.cat([layer.sheet.rest for layer in layers])
-    place = (rest[every[atlas.face]] * atlas.bary[..., None]).sum(1)
+    corner = every[atlas.face]
     layer_of_face = torch.repeat_interleave(torch.arange(len(layers)), torch.tensor([len(f) for f in faces]))
     layer_of_texel = layer_of_face[atlas.face]
-    weights = torch.cat([torch.zeros(len(layer.sheet.rest), 5) if layer.parts is None else layer.parts for layer in layers])
-    part = (weights[every[atlas.face]] * atlas.bary[..., None]).sum(1).argmax(1)
-    colours = torch.zeros(len(place), 3)
+    colours = torch.zeros(len(corner), 3)
+    first = 0
     for i, layer in enumerate(layers):
         mine = (layer_of_texel == i).nonzero()[:, 0]
-        colours[mine] = layer.colour(place[mine], part[mine])
+        corners, bary = corner[mine], atlas.bary[mine]
+        part = torch.zeros(0, dtype=torch.long)
+        if layer.parts is not None:
+            part = _mixed(layer.parts, corners - first, bary).argmax(1)
+        colours[mine] = layer.colour(_mixed(rest, corners, bary), part)
+        first += len(layer.sheet.rest)
     posed = torch.cat([layer.sheet.posed for layer in layers])
     return PersonMesh(person.name, posed, every, atlas.uv, atlas.faces_uv, atlas.paint(colours), torch.ones(len(posed)))

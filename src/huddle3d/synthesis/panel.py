@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from huddle3d.synthesis.cutting import edges_of_corners
+
 __all__ = ["Panel"]
 
 
@@ -39,8 +41,7 @@ class Panel:
 
     def subdivided(self) -> Panel:
         """Each face into four."""
-        pairs = self.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).sort(-1).values
-        unique, inverse = torch.unique(pairs, dim=0, return_inverse=True)
+        unique, inverse = edges_of_corners(self.faces)
         m = (inverse + len(self.rest)).reshape(-1, 3)
         corner = torch.cat([self.faces, m], 1)
         middle = (self.uv + self.uv[:, [1, 2, 0]]) / 2
@@ -61,9 +62,9 @@ class Panel:
         odd = torch.where(flags.sum(1) == 1, flags.long().argmax(1), (~flags).long().argmax(1))
         turn = (odd[:, None] + torch.arange(3)) % 3  # the corner that differs from the two others comes first
         f, uv = f.gather(1, turn), uv.gather(1, turn[..., None].expand(-1, -1, 2))
-        pairs = torch.stack([f[:, [0, 1]], f[:, [0, 2]]], 1).reshape(-1, 2).sort(-1).values
-        unique, inverse = torch.unique(pairs, dim=0, return_inverse=True)
-        a, b = unique.unbind(1)
+        pairs = torch.stack([f[:, [0, 1]], f[:, [0, 2]]], 1).reshape(-1, 2)
+        code, inverse = torch.unique(pairs.amin(1) * len(self.rest) + pairs.amax(1), return_inverse=True)
+        a, b = code // len(self.rest), code % len(self.rest)
         p, q = (inverse + len(self.rest)).reshape(-1, 2).unbind(1)
         t = level[f[:, :1]] / (level[f[:, :1]] - level[f[:, 1:]])
         at = torch.lerp(uv[:, :1].expand(-1, 2, 2), uv[:, 1:], t[..., None])
