@@ -18,8 +18,9 @@ from huddle3d.errors import InputError
 from huddle3d.io import display_name, read_rgba
 from huddle3d.io.limits import MAX_FACES, MAX_VERTICES, read_regular_file, require_budget
 from huddle3d.synthesis.assets import Assets
+from huddle3d.synthesis.spec import AvatarSpec, HairSpec, PersonSpec
 
-__all__ = ["Avatar", "avatar_names", "read_avatar"]
+__all__ = ["Avatar", "avatar_names", "avatar_person", "read_avatar"]
 
 _MAX_BYTES = 64 * 2**20
 """Of an array file, packed and unpacked."""
@@ -66,6 +67,12 @@ def avatar_names(assets: Assets) -> tuple[str, ...]:
     if not names:
         raise InputError(f"{display_name(folder)}: no avatar is in this folder.", next_step="Put NAME.npz and NAME.jpg of each there.")
     return names
+
+
+def avatar_person(name: str, index: int) -> PersonSpec:
+    """A scene file's entry for a rigged person, named ``person_<index>``; nothing else of a person is needed."""
+    bald = HairSpec("none", (0.0, 0.0, 0.0), 0.01, 0)
+    return PersonSpec(f"person_{index}", (), (0.6, 0.5, 0.4), (0.3, 0.2, 0.1), (), bald, avatar=AvatarSpec(name))
 
 
 def read_avatar(assets: Assets, name: str) -> Avatar:

@@ -16,10 +16,13 @@ from huddle3d.progress import Progress, silent
 from huddle3d.scene import Bodies, BodyParams, PersonMesh
 from huddle3d.synthesis.apart import keep_apart
 from huddle3d.synthesis.assets import Assets
+from huddle3d.synthesis.avatars import read_avatar
 from huddle3d.synthesis.dress import dress_person
 from huddle3d.synthesis.framing import turns, visible_shares
 from huddle3d.synthesis.interactions import plan_interaction
 from huddle3d.synthesis.motion import plan_motion
+from huddle3d.synthesis.parting import part_people
+from huddle3d.synthesis.rigging import fit_rig
 from huddle3d.synthesis.solve import SolveConfig, solve_interaction
 from huddle3d.synthesis.spec import BackdropSpec, CameraSpec, LensSpec, LightSpec, SceneSpec
 from huddle3d.synthesis.wear import wear
@@ -93,17 +96,23 @@ class _Troupe:
 
 
 def _people(spec: SceneSpec, body: BodyModel, config: SolveConfig, assets: Assets | None, progress: Progress) -> _Troupe:
-    shape = torch.tensor([p.shape for p in spec.people])
+    rigs = [None if p.avatar is None else fit_rig(read_avatar(assets or Assets.at(), p.avatar.name), body) for p in spec.people]
+    shape = torch.stack([torch.tensor(p.shape) if rig is None else rig.shape for p, rig in zip(spec.people, rigs, strict=True)])
     if spec.motion is not None:
         plan = plan_motion(spec.motion, body, shape, assets=assets.folder if assets is not None else None)
     else:
         plan = plan_interaction(spec.family, body, shape, torch.Generator().manual_seed(spec.seed))
     params = solve_interaction(plan, body, config, progress=lambda fraction, note="": progress(0.6 * fraction, note))
+    surfaces: list[Tensor] | None = None
+    if any(rig is not None for rig in rigs):
+        params, surfaces = part_people(params, rigs, body, touches=plan.touches if spec.motion is not None else (), carried=plan.carried)
     with torch.no_grad():
         out = body(params)
         meshes = []
-        for k, person in enumerate(spec.people):
-            if person.wardrobe is not None and assets is not None:
+        for k, (person, rig) in enumerate(zip(spec.people, rigs, strict=True)):
+            if rig is not None and surfaces is not None:
+                meshes.append(rig.mesh(person.name, surfaces[k]))
+            elif person.wardrobe is not None and assets is not None:
                 meshes.append(wear(person, body, params, out.vertices, k, assets))
             else:
                 meshes.append(dress_person(person, body, params, out.vertices, k))
@@ -113,7 +122,7 @@ def _people(spec: SceneSpec, body: BodyModel, config: SolveConfig, assets: Asset
 
 
 def _check(spec: SceneSpec, body: BodyModel) -> None:
-    wrong = [p.name for p in spec.people if len(p.shape) != body.num_shape]
+    wrong = [p.name for p in spec.people if p.avatar is None and len(p.shape) != body.num_shape]
     if wrong or not {"tights", "skirt", "hair"} <= set(body.garments):
         raise InputError(
             f"The scene file does not fit the body model '{body.name}'.", why=f"Wrong shape vectors: {wrong}." if wrong else "No helper meshes."

@@ -19,7 +19,7 @@ from huddle3d.synthesis.registration import Registration, register_body
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
 
-__all__ = ["Rig", "fit_rig"]
+__all__ = ["Rig", "fit_rig", "tie_rig"]
 
 _SPINE = {"Hips": "root", "Spine": "spine05", "Spine1": "spine03", "Spine2": "spine01", "Neck": "neck02", "Head": "head"}
 _LIMBS = {
@@ -55,21 +55,10 @@ class Rig:
         """Shape of the body in it."""
         return self.registration.params.shape[0]
 
-    def _turns(self, T: Float[Tensor, "J 4 4"]) -> Float[Tensor, "A 3 3"]:
-        """World rotation of each joint of the avatar from its rest."""
-        R = T[:, :3, :3]
-        turned = R[self.link]
-        other = self.twist != self.link
-        if bool(other.any()):
-            # Between the two: the mean of two near rotations, made a rotation again.
-            mean = (1 - _TWIST) * turned[other] + _TWIST * R[self.twist[other]]
-            turned = turned.index_copy(0, other.nonzero()[:, 0], _orthonormal(mean))
-        return turned @ self.rest.transpose(1, 2)
-
     def posed(self, T_world_joint: Float[Tensor, "J 4 4"]) -> Float[Tensor, "V 3"]:
         """The avatar's surface when the body's joints are there [m, world]; differentiable."""
         a = self.avatar
-        D = self._turns(T_world_joint)
+        D = _shared(T_world_joint[:, :3, :3], self.link, self.twist) @ self.rest.transpose(1, 2)
         places = [T_world_joint[0, :3, 3] + D[0] @ self.offset]
         for j, parent in enumerate(a.parents[1:], 1):
             places.append(places[parent] + D[parent] @ (a.heads[j] - a.heads[parent]))
@@ -81,6 +70,13 @@ class Rig:
         """A textured person with the given places of the avatar's vertices."""
         a = self.avatar
         return PersonMesh(name, vertices, a.faces, a.uv, a.faces, a.texture, torch.ones(len(vertices)))
+
+
+def _shared(R: Float[Tensor, "J 3 3"], link: Int[Tensor, "A"], twist: Int[Tensor, "A"]) -> Float[Tensor, "A 3 3"]:
+    """Orientation of the joint that each joint of the avatar follows; forearms between two of them."""
+    turned, other = R[link], (twist != link).nonzero()[:, 0]
+    # The mean of two near rotations, made a rotation again.
+    return turned.index_copy(0, other, _orthonormal((1 - _TWIST) * turned[other] + _TWIST * R[twist[other]]))
 
 
 def _orthonormal(M: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 3 3"]:
@@ -155,14 +151,20 @@ def _fit(avatar: Avatar, body: BodyModel) -> Rig:
     heads = dict(zip(avatar.joint_names, avatar.heads, strict=True))
     lead = {links[n]: p for n, p in heads.items() if n.removeprefix("Left").removeprefix("Right") in _LEADING or ("Hand" in n and n[-1].isdigit())}
     skin = avatar.faces[avatar.body[avatar.faces].all(1)]
-    registration = register_body(body, avatar.vertices, skin, _spread(body, avatar), joints=lead)
-    with torch.no_grad():
-        T = body(registration.params).T_world_joint[0]
+    return tie_rig(avatar, body, register_body(body, avatar.vertices, skin, _spread(body, avatar), joints=lead))
+
+
+@torch.no_grad()
+def tie_rig(avatar: Avatar, body: BodyModel, registration: Registration) -> Rig:
+    """Tie the two skeletons where the body in the avatar is known.
+
+    Raises:
+        InputError: another skeleton than VALID's.
+    """
+    links = _links(avatar)
+    T = body(registration.params).T_world_joint[0]
     row = {n: j for j, n in enumerate(body.joint_names)}
     link = torch.tensor([row[links[n]] for n in avatar.joint_names])
     twist = torch.tensor([row[links[n].replace("lowerarm01", "lowerarm02")] for n in avatar.joint_names])
-    turned = T[link, :3, :3]
-    other = (twist != link).nonzero()[:, 0]
-    mean = (1 - _TWIST) * turned[other] + _TWIST * T[twist[other], :3, :3]
-    rest = turned.index_copy(0, other, _orthonormal(mean))
+    rest = _shared(T[:, :3, :3], link, twist)
     return Rig(avatar, registration, link, twist, rest, avatar.heads[0] - T[0, :3, 3])

@@ -28,7 +28,7 @@ from huddle3d.synthesis.spec import (
 )
 from huddle3d.synthesis.wardrobes import with_wardrobes
 
-__all__ = ["DEMO_FAMILY", "DEMO_SEED", "draw_person", "sample_spec"]
+__all__ = ["DEMO_FAMILY", "DEMO_SEED", "sample_spec"]
 
 DEMO_SEED = 1001
 """Scene of the demo: two dressed people, well lit. Chosen by eye among a few because it comes out well; the tables tell what is usual."""
@@ -119,11 +119,6 @@ def _person(d: _Draw, index: int) -> PersonSpec:
     hair = HairSpec(d.pick(kinds), d.jitter(d.pick(_HAIR), 0.2), d.between(0.008, 0.016), d.seed())
     skin, eyes = d.jitter(d.pick(_SKIN), 0.06), d.pick(_EYES)
     return PersonSpec(f"person_{index}", shape, skin, eyes, _garments(d, woman), hair)
-
-
-def draw_person(seed: int, index: int) -> PersonSpec:
-    """A random person in clothes made here, named ``person_<index>``; the same seed and index give the same one."""
-    return _person(_Draw(seed), index)
 
 
 def _camera(d: _Draw, family: Family, people: int) -> CameraSpec:

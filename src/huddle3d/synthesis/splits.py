@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+import torch
+
 from huddle3d.errors import InputError
 from huddle3d.synthesis.assets import Assets
-from huddle3d.synthesis.sampling import draw_person, sample_spec
+from huddle3d.synthesis.outfits import draw_person
+from huddle3d.synthesis.sampling import sample_spec
 from huddle3d.synthesis.spec import Family, GarmentSpec, MotionSpec, PatternSpec, PersonSpec, SceneSpec, families_for
 from huddle3d.synthesis.styles import sample_style
 from huddle3d.synthesis.wardrobes import draw_wardrobe
@@ -50,11 +53,13 @@ _HELDOUT_CELLS = 5
 """One cell in so many is held out."""
 _Bands = tuple[tuple[float, float], ...]
 _LENGTHS: dict[str, dict[Split, _Bands]] = {
-    "shirt": {"training": ((0.1, 0.3), (0.5, 0.6), (0.92, 1.0)), "heldout": ((0.36, 0.45), (0.7, 0.82))},
-    "trousers": {"training": ((0.3, 0.4), (0.95, 1.0), (0.95, 1.0)), "heldout": ((0.5, 0.58), (0.8, 0.9))},
-    "skirt": {"training": ((0.3, 0.6),), "heldout": ((0.66, 0.9),)},
-    "shoes": {"training": ((0.0, 0.6),), "heldout": ((0.65, 1.0),)},
+    "shirt": {"training": ((0.0, 0.3), (0.5, 0.6), (0.92, 1.0)), "heldout": ((0.36, 0.45), (0.7, 0.82))},
+    "trousers": {"training": ((0.2, 0.4), (0.93, 1.0)), "heldout": ((0.46, 0.6), (0.78, 0.9))},
+    "skirt": {"training": ((0.3, 0.6),), "heldout": ((0.66, 0.95),)},
+    "coat": {"training": ((0.1, 0.22), (0.42, 0.62)), "heldout": ((0.27, 0.38), (0.67, 0.92))},
+    "shoes": {"training": ((0.0, 0.45), (1.0, 1.6)), "heldout": ((0.55, 0.9), (1.7, 2.2))},
 }
+"""Lengths of garments made here, by side."""
 
 
 def _share(*key: object) -> float:
@@ -62,9 +67,10 @@ def _share(*key: object) -> float:
     return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:6], "big") / 2**48
 
 
-def _within(share: float, bands: _Bands) -> float:
-    low, high = bands[min(int(share * len(bands)), len(bands) - 1)]
-    return round(low + (share * len(bands)) % 1 * (high - low), 4)
+def _into(length: float, share: float, bands: _Bands) -> float:
+    """The length itself if a band holds it, else a random one of the nearest band."""
+    low, high = min(bands, key=lambda b: max(b[0] - length, length - b[1], 0.0))
+    return length if low <= length <= high else round(low + share * (high - low), 4)
 
 
 def split_of_shape(shape: Sequence[float]) -> Split:
@@ -135,9 +141,11 @@ def _pattern(split: Split, pattern: PatternSpec) -> PatternSpec:
     return replace(pattern, kind=kind, seed=_seed(split, pattern.seed))
 
 
-def _garment(split: Split, garment: GarmentSpec) -> GarmentSpec:
-    bands = _LENGTHS.get(garment.kind)
-    length = _within(_share(garment.seed, garment.offset_m), bands[split]) if bands else garment.length
+def _garment(split: Split, garment: GarmentSpec, *, alone: bool) -> GarmentSpec:
+    """``alone``: nothing is worn below it (a dress), so it must not be short."""
+    bands = _LENGTHS.get(garment.kind, {}).get(split, ())
+    bands = bands[-1:] if alone and garment.kind == "coat" else bands
+    length = _into(garment.length, _share(garment.seed, garment.offset_m), bands) if bands else garment.length
     return replace(garment, length=length, pattern=_pattern(split, garment.pattern), seed=_seed(split, garment.seed))
 
 
@@ -154,16 +162,16 @@ def draw_split_person(split: Split, seed: int, index: int, *, height: tuple[floa
     attempt = 0
     while True:
         key = int(_share(split, seed, index, attempt) * 2**48)
-        person = draw_person(key, index)
+        person = draw_person(torch.Generator().manual_seed(key), f"person_{index}")
         if height is not None:
             tall = round(height[0] + _share("height", key) * (height[1] - height[0]), 4)
             person = replace(person, shape=(*person.shape[:4], tall, *person.shape[5:]))
         if split_of_shape(person.shape) == split:
             break
         attempt += 1
-    person = replace(
-        person, garments=tuple(_garment(split, g) for g in person.garments), hair=replace(person.hair, seed=_seed(split, person.hair.seed))
-    )
+    alone = not any(g.kind in ("trousers", "skirt") for g in person.garments)
+    garments = tuple(_garment(split, g, alone=alone) for g in person.garments)
+    person = replace(person, garments=garments, hair=replace(person.hair, seed=_seed(split, person.hair.seed)))
     if assets is None:
         return person
     try:

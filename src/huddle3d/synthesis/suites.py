@@ -9,7 +9,8 @@ from typing import Literal
 
 from huddle3d.errors import InputError
 from huddle3d.synthesis.assets import Assets
-from huddle3d.synthesis.spec import CameraSpec, Family, SceneSpec
+from huddle3d.synthesis.avatars import avatar_names, avatar_person
+from huddle3d.synthesis.spec import CameraSpec, Family, MotionSpec, SceneSpec
 from huddle3d.synthesis.splits import draw_split_person, families_in, heldout_spec
 
 __all__ = ["SUITES", "SUITE_VERSION", "Suite", "SuiteName", "SuiteScene", "in_building_order", "open_suite_list"]
@@ -61,7 +62,8 @@ def open_suite_list(name: SuiteName, *, assets: Assets | None = None) -> Suite:
     if name not in SUITES:
         raise InputError(f"There is no suite {name!r}.", next_step=f"Suites: {', '.join(SUITES)}.")
     scenes = _LISTS[name](assets)
-    return Suite(name, () if assets is None else ("makehuman",), scenes)
+    taken = ("avatars", "mocap") if name == "salsa" else () if assets is None else ("makehuman",)
+    return Suite(name, taken, scenes)
 
 
 def in_building_order(scenes: Sequence[SuiteScene]) -> list[SuiteScene]:
@@ -140,4 +142,40 @@ def _hard_camera(tag: _Hardship, k: int, camera: CameraSpec) -> CameraSpec:
     return replace(camera, least_visible=0.4) if tag == "tight" else camera
 
 
-_LISTS: dict[SuiteName, Callable[[Assets | None], tuple[SuiteScene, ...]]] = {"heldout": _heldout, "crowd": _crowd, "hard": _hard}
+_LEADERS = ("AIAN_M_2_Casual", "Asian_M_2_Casual", "Black_M_2_Util", "Hispanic_M_2_Medi", "MENA_M_2_Util", "White_M_2_Busi")
+_FOLLOWERS = (
+    "AIAN_F_2_Casual", "Asian_F_2_Util", "Black_F_2_Casual", "Hispanic_F_2_Busi", "MENA_F_2_Casual", "White_F_2_Busi", "White_F_2_Casual",
+)  # fmt: skip
+_MOMENTS: tuple[tuple[str, int, bool], ...] = (
+    ("03", 26, True), ("03", 36, False),
+)  # fmt: skip
+"""Take, frame, and whether the rigged people touch there (measured once; the tests measure some again)."""
+_VIEWS = 4
+
+
+def _salsa(assets: Assets | None) -> tuple[SuiteScene, ...]:
+    """20 moments, with and without contact in turn, each from four sides a quarter turn apart; the first 20 photos show one side of each."""
+    folder = assets if assets is not None else Assets.at()
+    folder.beside("mocap")
+    absent = sorted({*_LEADERS, *_FOLLOWERS} - set(avatar_names(folder)))
+    if absent:
+        raise InputError(f"The suite 'salsa' needs the avatar {absent[0]}.", next_step="Put its two files into the folder avatars.", missing=absent)
+    out = []
+    for view in range(_VIEWS):
+        for moment, (clip, frame, contact) in enumerate(_MOMENTS):
+            k = view * len(_MOMENTS) + moment
+            spec = heldout_spec(_FIRST["salsa"] + k, family="motion", motion=MotionSpec(clip, frame))
+            # Start azimuths are spread evenly over the moments; sides are shuffled, so that the first photos do not all show the first side.
+            azimuth = round((moment * 0.381966) % 1 * 90 + 90 * ((view + moment) % _VIEWS), 4)
+            elevation = round(-15 + 50 * ((k + 0.5) * 0.618034 % 1), 4)
+            camera = replace(spec.camera, azimuth_deg=azimuth, elevation_deg=elevation, roll_deg=0.0, width=896, height=896, least_visible=0.3)
+            couple = (_LEADERS[(moment + moment // len(_LEADERS)) % len(_LEADERS)], _FOLLOWERS[3 * moment % len(_FOLLOWERS)])
+            people = tuple(avatar_person(name, i) for i, name in enumerate(couple))
+            tag = "contact" if contact else "apart"
+            out.append(SuiteScene(_named(k, f"{tag}_{clip}_{frame}_{view}"), tag, replace(spec, people=people, camera=camera)))
+    return tuple(out)
+
+
+_LISTS: dict[SuiteName, Callable[[Assets | None], tuple[SuiteScene, ...]]] = {
+    "heldout": _heldout, "crowd": _crowd, "hard": _hard, "salsa": _salsa,
+}  # fmt: skip
