@@ -10,7 +10,7 @@ import torch
 from huddle3d.bodies import load_body
 from huddle3d.contact import closest_point
 from huddle3d.errors import InputError
-from huddle3d.evaluation import group_penetration
+from huddle3d.evaluation import group_penetration, interaction
 from huddle3d.geometry import rotation_y
 from huddle3d.scene import BodyParams
 from huddle3d.synthesis import AvatarSpec, SceneSpec, build_scene, sample_spec
@@ -19,6 +19,7 @@ from huddle3d.synthesis.avatars import avatar_names, avatar_person, read_avatar
 from huddle3d.synthesis.parting import PartConfig, part_people
 from huddle3d.synthesis.registration import RegisterConfig, Registration, register_body, surface_residual_mm
 from huddle3d.synthesis.rigging import tie_rig
+from huddle3d.synthesis.suites import open_suite_list
 
 from . import avatar_folder
 
@@ -204,3 +205,19 @@ def test_a_body_finds_itself_in_its_own_surface(body, assets):
         register_body(body, avatar.vertices, avatar.faces, start, joints={"tail": rows["foot.L"]})
     with pytest.raises(InputError, match="faces"):
         register_body(body, avatar.vertices, avatar.faces[:0], start)
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_a_moment_of_the_suite_salsa_is_what_it_says(body, shared):
+    assets = Assets.at(shared / "data")
+    item = open_suite_list("salsa", assets=assets).scenes[0]
+    scene = build_scene(item.spec, body=body, assets=assets)
+    meshes = [(m.vertices, m.faces) for m in scene.meshes]
+    assert item.tag == "contact" and interaction(meshes).level in ("touch", "close")
+    assert group_penetration(meshes).max_mm <= 5.0
+    for person, mesh, skin in zip(item.spec.people, scene.meshes, scene.bodies.vertices, strict=True):
+        avatar = read_avatar(assets, person.avatar.name)
+        distance = surface_residual_mm(body, skin, mesh.vertices, avatar.faces[avatar.body[avatar.faces].all(1)])
+        assert 1.0 < float(distance.median()) < 18.0 and float(distance.quantile(0.95)) < 60.0
+        assert abs(float(mesh.vertices[:, 1].amin())) < 1e-3 and mesh.texture.shape[0] == 1024

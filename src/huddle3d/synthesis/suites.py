@@ -147,7 +147,9 @@ _FOLLOWERS = (
     "AIAN_F_2_Casual", "Asian_F_2_Util", "Black_F_2_Casual", "Hispanic_F_2_Busi", "MENA_F_2_Casual", "White_F_2_Busi", "White_F_2_Casual",
 )  # fmt: skip
 _MOMENTS: tuple[tuple[str, int, bool], ...] = (
-    ("03", 26, True), ("03", 36, False),
+    ("03", 43, True), ("03", 74, False), ("06", 24, True), ("06", 93, False), ("09", 50, True), ("09", 62, False), ("03", 71, True), ("03", 91, False),
+    ("09", 56, True), ("06", 126, False), ("06", 116, True), ("09", 84, False), ("09", 100, True), ("03", 129, False), ("03", 101, True),
+    ("06", 50, False), ("09", 82, True), ("09", 120, False), ("09", 189, True), ("06", 118, False),
 )  # fmt: skip
 """Take, frame, and whether the rigged people touch there (measured once; the tests measure some again)."""
 _VIEWS = 4
