@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from huddle3d.scene.landmarks import LANDMARK_INDEX
@@ -39,11 +41,13 @@ class Anatomy:
         """Height of the head's joint over the hips, relative to an average adult's: scales hems and hair."""
         return float(self.joint("head")[1] - self.joint("upperleg01.L")[1]) / 0.704
 
+    @cached_property
+    def _tree(self) -> KDTree:
+        return KDTree(self.vertices.double().numpy())
+
     def regions(self, points: Float[Tensor, "n 3"]) -> Int[Tensor, "n"]:
         """Region of the nearest body vertex of each point at rest."""
-        from scipy.spatial import KDTree
-
-        _, index = KDTree(self.vertices.double().numpy()).query(points.double().numpy())
+        _, index = self._tree.query(points.double().numpy())
         return self.body.regions[torch.from_numpy(index)]
 
     def is_region(self, regions: Int[Tensor, "n"], *names: str) -> Tensor:

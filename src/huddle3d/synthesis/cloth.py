@@ -93,6 +93,6 @@ def settle(
             for s in springs:
                 s.add(x, out)
             x = x + step * out
-        if k % 2 or k == rounds - 1:
+        if k % 3 == 2 or k == rounds - 1:
             x = torch.lerp(start, collide(x), loose.clamp_max(1)) if float(free.min()) < 1 else collide(x)
     return x

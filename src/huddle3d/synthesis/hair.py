@@ -92,6 +92,7 @@ def _curtain(wearer: Wearer, hair: HairSpec, fit: Fit, cloth: Sequence[Sheet]) -
         moved = 0.5 * (moved + mean_neighbour(moved, pairs))
     posed = (moved[:, :9].unflatten(1, (3, 3)) @ rest[..., None])[..., 0] + moved[:, 9:]
     wanted = torch.full((len(rest),), 0.004)
+    posed = hold_off(posed, wanted, fit)  # out of the shoulders first: only then are the clothes over them near
     below = rest[:, 1] < float(chin[1])
     if cloth and bool(below.any()):
         wanted[below] = torch.maximum(wanted[below], heights_over(cloth, posed[below], fit) + 0.006)

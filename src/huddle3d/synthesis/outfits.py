@@ -85,7 +85,8 @@ def _bright(d: _Dice) -> RGB:
         return d.tinted(d.pick(_SOBER), 0.15)
     if d.chance(0.2):
         return d.tinted((0.9, 0.89, 0.86), 0.06)
-    return d.colour((0.15, 0.75), (0.25, 0.9))
+    value = d.between(0.25, 0.9)
+    return d.colour((0.12, 0.75 if value < 0.6 else 0.5), (value, value))  # light and saturated cloth looks like plastic
 
 
 def _shoes(d: _Dice, style: OutfitStyle) -> GarmentSpec:
@@ -183,7 +184,7 @@ def draw_shape(generator: torch.Generator, *, woman: bool) -> tuple[float, ...]:
     age = d.between(0.6, 0.64) if teenager else d.between(0.65, 0.95) if d.chance(0.35) else d.between(0.64, 0.8)
     gender = d.between(0.85, 1.0) if woman else d.between(0.0, 0.15)
     height = d.normal(0.38, 0.062, 0.22, 0.55)
-    return gender, age, d.normal(0.5, 0.16, 0.15, 0.9), d.normal(0.5, 0.17, 0.12, 0.95), height, d.normal(0.55, 0.16, 0.2, 0.9)
+    return gender, age, d.normal(0.5, 0.16, 0.15, 0.9), d.normal(0.5, 0.16, 0.12, 0.85), height, d.normal(0.55, 0.16, 0.2, 0.9)
 
 
 def _hair(d: _Dice, woman: bool, age: float, garments: tuple[GarmentSpec, ...]) -> HairSpec:

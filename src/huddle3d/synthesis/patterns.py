@@ -81,5 +81,5 @@ def cloth_colour(points: Float[Tensor, "n 3"], pattern: PatternSpec, plane: Floa
         leaf, flower = _blobs(uv, pattern.seed)
         colour = torch.lerp(torch.lerp(ground, second, leaf[:, None]), accent, flower[:, None])
     weave = cell_tone((points / 0.003).floor().long(), pattern.seed) - 0.5
-    uneven = value_noise(points / 0.09, pattern.seed + 2)
+    uneven = value_noise(plane / 0.09, pattern.seed + 2)  # in two dimensions: half the work of three
     return (colour * (1 + 0.05 * weave + 0.05 * uneven)[:, None]).clamp(0, 1)
