@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.napoleon import GoogleDocstring
+from sphinx.pycode import ModuleAnalyzer
 
 import huddle3d
 import huddle3d.errors
@@ -53,7 +55,12 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": True}
+autodoc_type_aliases = {
+    name: f"huddle3d.{room}.{name}" for name, room in (("Family", "synthesis"), ("SuiteName", "synthesis.suites"), ("RGB", "synthesis"))
+}
+"""Shown by name: written out, the interactions alone fill a screen."""
+highlight_language = "text"
+autodoc_default_options = {"members": True, "special-members": "__call__"}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 100
 napoleon_google_docstring = False  # applied below instead: on fields napoleon takes everything before a colon for a type
@@ -100,7 +107,7 @@ def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: El
     if wanted is not None:
         domain = env.domains.python_domain
         return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", wanted, node, content)
-    return content if _is_private(target) else None
+    return content if _is_private(target) or target.rpartition(".")[2] in autodoc_type_aliases else None
 
 
 _cache: dict[str, str] = {}
@@ -112,6 +119,31 @@ def _public_names_once() -> dict[str, str]:
     return _cache
 
 
+def _describe_constants(app: Sphinx) -> None:
+    """Give a room's constants the text that stands below them in the module that defines them; autodoc only reads the room's own file."""
+    for info in pkgutil.walk_packages(huddle3d.__path__, "huddle3d."):
+        if not info.ispkg:
+            continue
+        room = importlib.import_module(info.name)
+        inner = [m for m in list(sys.modules) if m.startswith("huddle3d.") and not m.endswith("__main__")]
+        for name in getattr(room, "__all__", ()):
+            value = getattr(room, name)
+            if inspect.isclass(value) or inspect.isroutine(value):
+                continue
+            for module in inner:
+                if module != info.name and getattr(sys.modules[module], name, None) is value:
+                    docs = _analysed(module).attr_docs.get(("", name))
+                    if docs:
+                        _analysed(info.name).attr_docs[("", name)] = docs
+                        break
+
+
+def _analysed(module: str) -> ModuleAnalyzer:
+    found = ModuleAnalyzer.for_module(module)
+    found.analyze()
+    return found
+
+
 def _google(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Google-style sections of modules, classes and functions; the docstring of a field is plain text."""
     if what not in ("attribute", "data", "property"):
@@ -119,12 +151,17 @@ def _google(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: li
 
 
 def _readable_signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None) -> Any:
-    """A default that a factory makes is no Python; Sphinx would then split the signature at every comma."""
-    return (signature.replace("<factory>", "..."), returns) if signature and "<factory>" in signature else None
+    """A default that a factory makes is no Python, and Sphinx would split the signature at every comma; aliases in unions show their inside."""
+
+    def plain(text: str | None) -> str | None:
+        return re.sub(r"TypeAliasForwardRef\('[\w.]*?(\w+)'\)", r"\1", text).replace("<factory>", "...") if text else text
+
+    return plain(signature), plain(returns)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect what this project adds to Sphinx."""
+    app.connect("builder-inited", _describe_constants)
     app.connect("missing-reference", _resolve)
     app.connect("autodoc-process-docstring", _google)
     app.connect("autodoc-process-signature", _readable_signature)

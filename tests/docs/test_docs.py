@@ -148,3 +148,17 @@ def test_every_room_has_an_api_page():
     pages = {p.stem for p in (ROOT / "docs" / "api").glob("*.md")}
     missing = {r.removeprefix("huddle3d.") for r in ROOMS} - {"cli"} - pages
     assert not missing, "write docs/api/ROOM.md like its neighbours, and name it twice in docs/api/index.md"
+
+
+def test_results_name_their_commands():
+    """Every table of results is in the list of how figures are made, and every script that pages name exists."""
+    page = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert {f.name for f in (ROOT / "benchmarks" / "results").glob("*.md")} == set(re.findall(r"\(results/([\w-]+\.md)\)", page))
+    named = {m for p in PAGES for m in re.findall(r"(?:benchmarks|scripts)/\w+\.py", p.read_text(encoding="utf-8"))}
+    assert named and not [n for n in named if not (ROOT / n).is_file()]
+
+
+def test_links_of_the_readme():
+    """The one page that is not on the site, where the build checks links."""
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(links) > 5 and not [link for link in links if "://" not in link and not (ROOT / link).exists()]
