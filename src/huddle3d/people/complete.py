@@ -34,7 +34,7 @@ class CompleteConfig:
     method: Literal["body-prior"] = "body-prior"
     """``"body-prior"``: the named baseline; normals of the partial meshes, colours by symmetry and diffusion."""
     body_prior: BodyPriorConfig = field(default_factory=BodyPriorConfig)
-    """Its weights."""
+    """Settings of that baseline."""
 
 
 def complete(

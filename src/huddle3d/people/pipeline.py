@@ -65,14 +65,23 @@ class Reconstruction:
     """Everything the main job made of one photo."""
 
     photo: Photo
+    """The picture, at the size it was worked on."""
     people2d: People2D
+    """Of ``perceive``, or as it was given."""
     bodies: Bodies
+    """Of ``fit``, or as they were given."""
     views: ViewSet
+    """Of ``canonical``."""
     completed: CompletedViews
+    """Of ``complete``."""
     carved: CarvedBodies
+    """Of ``carve``."""
     meshes: tuple[PersonMesh, ...]
+    """Of ``paint``: the result, world [m]."""
     measurements: Measurements
+    """Of ``measure``."""
     costs: tuple[StageRecord, ...]
+    """Of each stage that ran or was taken from the store, in order."""
 
 
 class Listener(Protocol):
@@ -163,8 +172,9 @@ def reconstruct(
         listener: hears about progress.
 
     Raises:
-        InputError: nobody was found, or a given input does not fit the photo.
-        StageError: a stage failed; names the stage and the photo.
+        InputError: a given input does not fit the photo.
+        WeightsMissingError: people must be looked for, and the networks have not been fetched.
+        StageError: nobody was found, or a stage failed; names the stage and the photo.
     """
     config = config or PeopleConfig()
     body = body or load_body(device=str(device))
