@@ -16,6 +16,7 @@ from huddle3d.evaluation import (
     EvaluateConfig,
     ScenePictures,
     SceneResult,
+    by_family,
     by_level,
     compare_variants,
     draw_scene,
@@ -57,6 +58,8 @@ def test_medians_leave_out_failures_and_absent_values(metrics):
     some = [result(metrics, f"s{k}", cd) for k, cd in enumerate((1.0, 2.0, 9.0))] + [result(None, "s3", failure="nobody")]
     assert summary(some)["cd_cm"] == 2.0 and summary(some)["lpips"] is None
     assert by_level(some)["close"][0] == 3 and list(by_level(some)) == ["close"]
+    mixed = [replace(r, family=f) for r, f in zip(some, ("hug", "row", "hug", "none"), strict=True)]
+    assert {f: (n, m["cd_cm"]) for f, (n, m) in by_family(mixed).items()} == {"hug": (2, 5.0), "row": (1, 2.0)}  # the failed one is in no class
 
 
 def test_comparisons_pair_the_same_scenes(metrics):
@@ -72,7 +75,7 @@ def test_comparisons_pair_the_same_scenes(metrics):
 def test_json_keeps_its_old_keys_and_adds_new_ones(metrics):
     some = [result(metrics, "s0", 1.0), result(None, "s1", failure="nobody")]
     tree = json.loads(results_json(some, seed=1))
-    assert {"median", "scenes", "seed", "interval", "by_level"} == set(tree)
+    assert {"median", "scenes", "seed", "interval", "by_level", "by_family"} == set(tree)
     assert set(tree["median"]["true"]) >= set(COLUMNS)
     assert {"scene", "family", "protocol", "failure", "seconds", "peak_mb", "metrics", *COLUMNS} <= set(tree["scenes"][0])
     assert tree["interval"]["true"]["cd_cm"] == {"median": 1.0, "low": 1.0, "high": 1.0, "count": 1}
