@@ -68,7 +68,7 @@ def _collider(rest: Tensor, group: Tensor, panel: Tensor, wanted: Tensor, wearer
         out = closest.point + away * need[:, None]
         inwards = (hip - points) * torch.tensor([1.0, 0.0, 1.0])
         inwards = torch.nn.functional.normalize(inwards, dim=-1)
-        out = torch.where(at_arm[:, None], points + inwards * (need - sd).clamp(0, 0.02)[:, None], out)
+        out = torch.where(at_arm[:, None], points + inwards * (need - sd).clamp(0, 0.03)[:, None], out)
         # A sleeve's shoulder and a trunk's armpit lie near foreign skin by birth: they are pushed off by the skin alone.
         bad = (closest.face >= 0) & (sd < torch.where(foreign & ~at_arm, torch.minimum(need, wanted + 0.5 * _APART_M), need))
         out = torch.where(bad[:, None], out, points)

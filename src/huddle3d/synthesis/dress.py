@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -134,6 +135,8 @@ def _cloth_layers(person: PersonSpec, wearer: Wearer, params: BodyParams, k: int
             layers.append(_Layer(sheet, colour, seam_weights(group, sheet.faces)))
             if garment.hood != "none":
                 hood = grow_hood(garment, wearer, fit)
+                if garment.pattern.kind == "gradient":  # which ends at the collar
+                    colour = partial(colour, pattern=replace(garment.pattern, kind="plain"))
                 layers.append(_Layer(hood, colour, seam_weights(torch.zeros(len(hood.rest), dtype=torch.long), hood.faces)))
     return layers
 
