@@ -54,7 +54,7 @@ def test_contact_without_penetration(body, family, seed, people):
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits(body):
-    config = SolveConfig(steps=3, repair_steps=1)
+    config = SolveConfig(steps=3, repair_steps=2, retries=0)
     first, second = (solve_interaction(planned(body, "piggyback", 3, 2), body, config) for _ in range(2))
     assert torch.equal(first.pose, second.pose) and torch.equal(first.translation, second.translation)
     other = solve_interaction(planned(body, "piggyback", 4, 2), body, config)
@@ -75,7 +75,7 @@ def test_start_poses_keep_the_limits_and_differ(body, family):
 def test_solo_people_stand_apart(body):
     for seed in range(6):
         plan = planned(body, "solo", seed, 2)
-        params = solve_interaction(plan, body, SolveConfig(steps=2, repair_steps=2))
+        params = solve_interaction(plan, body, SolveConfig(retries=0))
         out = body(params)
         check_limits_and_floor(params, out, body)
         assert float(torch.cdist(out.vertices[0, ::9], out.vertices[1, ::9]).min()) > 0.02

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from huddle3d.geometry import rotation_y, vertex_normals
+from huddle3d.geometry import rotation_x, rotation_y, so3_log, vertex_normals
 from huddle3d.synthesis.goals import ClaspGoal, PalmGoal, Plan, TouchGoal, palm_frame, region_vertices, surface_point
 from huddle3d.synthesis.posing import PoseAuthor, Side
 
@@ -50,6 +50,8 @@ class Cast:
         self.x, self.z, self.yaw = [0.0] * len(shape), [0.0] * len(shape), [0.0] * len(shape)
         self.carried: dict[int, float] = {}
         """People off the floor, and the height of their root [m]."""
+        self.recline: dict[int, float] = {}
+        """People whose root leans back, and how far [rad]."""
         for author in self.authors:
             stand(author, dice)
 
@@ -97,10 +99,16 @@ class Cast:
         """A place off the skin at a vertex of the trunk."""
         return self.world(person, self.rest[person, vertex] + distance * self.normals[person, vertex])
 
+    def root(self, person: int) -> Tensor:
+        """The global orientation as a rotation vector [rad]."""
+        if person not in self.recline:
+            return torch.tensor([0.0, self.yaw[person], 0.0])
+        return so3_log(rotation_y(self.yaw[person]) @ rotation_x(-self.recline[person]))
+
     def posed(self, person: int) -> BodyOutput:
         """The person as authored so far, at its place, standing on its lowest vertex (carried people: at their height)."""
         pose = self.authors[person].pose.clone()
-        pose[0, 1] = self.yaw[person]
+        pose[0] = self.root(person)
         place = torch.tensor([[self.x[person], self.carried.get(person, 0.0), self.z[person]]])
         params = replace(self.body.neutral(1), shape=self.shape[person][None], pose=pose[None], translation=place)
         out = self.body(params)
@@ -143,7 +151,7 @@ class Cast:
         best = 0
         if palm is not None:
             pose = torch.stack(poses)
-            pose[:, 0, 1] = self.yaw[person]
+            pose[:, 0] = self.root(person)
             many = replace(self.body.neutral(len(pose)), shape=self.shape[person].expand(len(pose), -1), pose=pose)
             facing = torch.stack([palm_frame(x, side)[1] for x in self.body.landmarks(many)])
             score = facing @ torch.nn.functional.normalize(palm, dim=0) - 0.1 * torch.tensor(rolls).square()
@@ -185,7 +193,7 @@ class Cast:
     def plan(self, palms: list[PalmGoal], clasps: list[ClaspGoal], touches: list[TouchGoal]) -> Plan:
         """The start of the solver, inside the joint limits."""
         pose = torch.stack([a.pose for a in self.authors])
-        pose[:, 0, 1] = torch.tensor(self.yaw)
+        pose[:, 0] = torch.stack([self.root(p) for p in range(len(pose))])
         limits = self.body.joint_limits
         pose = torch.maximum(torch.minimum(pose, limits[..., 1]), limits[..., 0])
         translation = torch.tensor([[x, self.carried.get(k, 0.0), z] for k, (x, z) in enumerate(zip(self.x, self.z))])

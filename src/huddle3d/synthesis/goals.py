@@ -66,6 +66,8 @@ class Plan:
     """Weight of closing the last millimetres, relative to the solver's own."""
     limbs: bool = False
     """Whether the legs of everybody may move a little too."""
+    seated: tuple[tuple[int, ...], ...] = ()
+    """Groups of people who share a seat."""
 
 
 def palm_frame(landmarks: Float[Tensor, "L 3"], side: Side) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:

@@ -16,6 +16,7 @@ from huddle3d.synthesis.cast import OTHER, SIGN, Cast, Dice
 from huddle3d.synthesis.couples import COUPLES
 from huddle3d.synthesis.goals import ClaspGoal, PalmGoal, Plan, TouchGoal, region_vertices
 from huddle3d.synthesis.groups import GROUPS
+from huddle3d.synthesis.holds import HOLDS
 from huddle3d.synthesis.posing import Side
 from huddle3d.synthesis.solo import plan_solo
 from huddle3d.synthesis.spec import FAMILIES, Family, families_for
@@ -124,7 +125,7 @@ def _arm_over_shoulder(cast: Cast) -> Plan:
         palms.append(PalmGoal(under, OTHER[side], over, back))
         cast.authors[over].fingers(side, d.between(0.0, 0.2))
         cast.authors[under].fingers(OTHER[side], d.between(0.0, 0.2))
-        sides = [region_vertices(cast.body, "chest", "upper_back", "pelvis", "lower_back", f"{s}_thigh") for s in ("left", "right")]
+        sides = [region_vertices(cast.body, "chest", "upper_back", *(f"{s}_{n}" for n in ("shoulder", "upper_arm", "thigh"))) for s in ("left", "right")]
         touches.append(TouchGoal(a, sides[0], b, sides[1]))
     return cast.plan(palms, [], touches)
 
@@ -154,7 +155,7 @@ def _side_by_side(cast: Cast) -> Plan:
 _GRIP = 4.0
 """Of the families after the first five, whose scenes must stay as they were."""
 
-_PAIRS: dict[str, Callable[[Cast], Plan]] = {"hug": _hug, "handshake": _handshake, "high_five": _high_five, **COUPLES}
+_PAIRS: dict[str, Callable[[Cast], Plan]] = {"hug": _hug, "handshake": _handshake, "high_five": _high_five, **COUPLES, **HOLDS}
 _ROWS: dict[str, Callable[[Cast], Plan]] = {"arm_over_shoulder": _arm_over_shoulder, "side_by_side": _side_by_side}
 
 

@@ -38,7 +38,7 @@ DEMO_FAMILY: Family = "handshake"
 _LEAST_VISIBLE = 0.65
 """Of each person and each head: a photographer does not take a person whose face is behind another's head."""
 
-_WIDE: tuple[Family, ...] = ("handshake", "high_five", "pushing", "holding_hands", "conga_line", "solo", "motion")
+_WIDE: tuple[Family, ...] = ("handshake", "high_five", "pushing", "holding_hands", "conga_line", "solo", "motion", "dance_hold", "carry")
 """Families of two that need a picture wider than high."""
 
 T = TypeVar("T")

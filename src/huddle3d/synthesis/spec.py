@@ -22,6 +22,7 @@ Family = Literal[
     "hug", "handshake", "arm_over_shoulder", "side_by_side", "high_five",
     "side_hug", "hug_from_behind", "hand_on_back", "back_to_back", "hands_on_shoulders", "holding_hands", "piggyback", "pushing",
     "whispering", "sitting_side_by_side", "linked_arms", "conga_line", "circle", "huddle", "solo", "motion",
+    "dance_hold", "carry",
 ]  # fmt: skip
 ALL_FAMILIES: tuple[Family, ...] = typing.get_args(Family)
 FAMILIES: tuple[Family, ...] = ALL_FAMILIES[:5]
