@@ -12,9 +12,8 @@ from huddle3d.synthesis.interactions import plan_interaction
 from huddle3d.synthesis.solve import SolveConfig, solve_interaction
 
 NEW = [f for f in ALL_FAMILIES if f not in FAMILIES and f != "motion"]
-CASES = [(f, seed, 2) for f in ("hug_from_behind", "hand_on_back", "hands_on_shoulders", "piggyback") for seed in (1, 2)]
-CASES += [("linked_arms", 1, 2), ("linked_arms", 2, 2), ("conga_line", 1, 2), ("conga_line", 2, 2)]
-"""The families that meet 5 mm on both seeds. The others' gaps are in benchmarks/results/interactions-cpu.md."""
+CASES = [(f, 3 if f in ("circle", "huddle") else 2) for f in ALL_FAMILIES if f not in ("solo", "motion")]
+"""Every family, one seed each; benchmarks/results/interactions-cpu.md has five."""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def planned(body, family, seed, people):
     return plan_interaction(family, body, shape, torch.Generator().manual_seed(seed))
 
 
-def check_limits_and_floor(params, out, body, carried=()):
+def check_limits_and_floor(params, out, body, carried=(), level=True):
     pose, limits = params.pose[:, 1:], body.joint_limits[1:]
     assert bool((pose >= limits[..., 0] - 1e-4).all()) and bool((pose <= limits[..., 1] + 1e-4).all())
     for p in range(len(pose)):
@@ -38,13 +37,13 @@ def check_limits_and_floor(params, out, body, carried=()):
         else:
             assert abs(lowest) < 1e-3
             ankles = out.landmarks[p, [LANDMARK_INDEX["left_ankle"], LANDMARK_INDEX["right_ankle"]], 1]
-            assert float((ankles[0] - ankles[1]).abs()) < 0.06  # nobody stands on one leg; shoes and strides excuse centimetres
+            assert not level or float((ankles[0] - ankles[1]).abs()) < 0.06  # nobody stands on one leg; shoes and strides excuse centimetres
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family, seed, people", CASES)
-def test_contact_without_penetration(body, family, seed, people):
-    plan = planned(body, family, seed, people)
+@pytest.mark.parametrize("family, people", CASES)
+def test_contact_without_penetration(body, family, people):
+    plan = planned(body, family, 11, people)
     params = solve_interaction(plan, body)
     out = body(params)
     assert group_penetration([(v, body.faces) for v in out.vertices])[0] <= 5.0
@@ -77,7 +76,7 @@ def test_solo_people_stand_apart(body):
         plan = planned(body, "solo", seed, 2)
         params = solve_interaction(plan, body, SolveConfig(retries=0))
         out = body(params)
-        check_limits_and_floor(params, out, body)
+        check_limits_and_floor(params, out, body, level=False)  # who runs or kneels lifts a heel
         assert float(torch.cdist(out.vertices[0, ::9], out.vertices[1, ::9]).min()) > 0.02
     assert planned(body, "solo", 0, 1).params.pose.shape[0] == 1
 

@@ -6,12 +6,15 @@ import pytest
 import torch
 
 from huddle3d.bodies import load_body
+from huddle3d.contact import MeshQuery
 from huddle3d.evaluation import group_penetration
 from huddle3d.synthesis import goal_gaps, sample_spec
-from huddle3d.synthesis.goals import ClaspGoal, Plan, TouchGoal, region_vertices
+from huddle3d.synthesis.cast import Cast, Dice
+from huddle3d.synthesis.goals import region_vertices
 from huddle3d.synthesis.interactions import plan_interaction
+from huddle3d.synthesis.kinematics import Motion
 from huddle3d.synthesis.problem import Problem, SolveConfig
-from huddle3d.synthesis.settle import Motion, settle
+from huddle3d.synthesis.settle import settle
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +27,10 @@ def planned(body, family, seed=1):
     return plan_interaction(family, body, shape, torch.Generator().manual_seed(seed))
 
 
-def facing(body, apart):
-    """Two average people, chests towards each other, arms at rest."""
-    start = body.neutral(2)
-    pose = start.pose.clone()
-    pose[:, 0, 1] = torch.tensor([torch.pi / 2, -torch.pi / 2])
-    return replace(start, pose=pose, translation=torch.tensor([[-apart / 2, 0.0, 0.0], [apart / 2, 0.0, 0.0]]))
+def standing(plan, body, stretch=1.0):
+    """The plan's people on the floor, their places moved apart by a factor."""
+    place = plan.params.translation[:, [0, 2]] * stretch
+    return Problem(plan, body, SolveConfig()).stand(plan.params.pose, place, plan.params.translation[:, 1])[0]
 
 
 def test_the_linear_model_is_the_derivative_of_the_bodies(body):
@@ -45,7 +46,7 @@ def test_the_linear_model_is_the_derivative_of_the_bodies(body):
         moves = motion(out, pose, person, rows)
         step = torch.randn(motion.columns, generator=generator) * motion.free.unflatten(0, (2, -1))[person]
         errors = []
-        for size in (4e-3, 2e-3):
+        for size in (2e-2, 1e-2):
             turned, there, up = pose.clone(), place.clone(), height.clone()
             turned[person, motion.rows] += size * step[:-4].unflatten(0, (-1, 3))
             turned[person, 0, 1] += size * step[-4]
@@ -53,38 +54,51 @@ def test_the_linear_model_is_the_derivative_of_the_bodies(body):
             up[person] += size * step[-1]
             real = problem.stand(turned, there, up)[1].vertices[person, rows] - out.vertices[person, rows]
             errors.append(float((torch.einsum("ncd,c->nd", moves, size * step) - real).norm()) / float(real.norm()))
-        assert errors[0] < 0.02 and errors[1] == pytest.approx(errors[0] / 2, rel=0.2)
+        assert errors[0] < 0.06 and errors[1] == pytest.approx(errors[0] / 2, rel=0.2)
 
 
-def test_a_gap_of_two_centimetres_is_closed(body):
-    params = facing(body, 0.6)
-    chest = region_vertices(body, "chest")
-    plan = Plan(params, touches=(TouchGoal(0, chest, 1, chest),))
-    width = goal_gaps(plan, params, body)[0]
-    near = replace(params, translation=params.translation * (1 - (width - 0.02) / 0.6))
-    plan = replace(plan, params=near)
-    assert goal_gaps(plan, near, body)[0] == pytest.approx(0.02, abs=0.004)
-    solved, left = settle(Problem(plan, body, SolveConfig()), near)
-    out = body(solved)
-    assert left <= SolveConfig().tolerance_m and goal_gaps(plan, solved, body)[0] <= 0.005
-    assert group_penetration([(v, body.faces) for v in out.vertices])[0] <= 5.0
+def test_a_gap_of_some_centimetres_is_closed(body):
+    plan = planned(body, "back_to_back")
+    start = standing(plan, body, 1.15)
+    assert 0.02 < max(goal_gaps(plan, start, body)) < 0.15
+    solved, left = settle(Problem(plan, body, SolveConfig()), start)
+    assert left <= SolveConfig().tolerance_m and max(goal_gaps(plan, solved, body)) <= 0.005
+    assert group_penetration([(v, body.faces) for v in body(solved).vertices])[0] <= 5.0
 
 
 def test_what_holds_is_left_alone(body):
-    params = facing(body, 1.5)
-    solved, left = settle(Problem(Plan(params), body, SolveConfig()), params)
-    assert left == 0.0 and torch.equal(solved.pose, params.pose)
+    plan = replace(planned(body, "back_to_back"), touches=())
+    start = standing(plan, body, 4.0)
+    solved, left = settle(Problem(plan, body, SolveConfig()), start)
+    assert left <= SolveConfig().tolerance_m and torch.equal(solved.pose, start.pose) and torch.equal(solved.translation, start.translation)
 
 
-def test_arms_that_run_through_each_other_pass(body):
-    """A handshake whose hands start inside each other by up to half a palm."""
+def test_hands_inside_each_other_are_parted_and_meet(body):
     plan = planned(body, "handshake")
-    start = replace(plan.params, translation=plan.params.translation * torch.tensor([0.75, 1.0, 1.0]))
-    plan = replace(plan, params=start, clasps=(ClaspGoal(0, "right", 1, "right"),))
-    lifted = Problem(plan, body, SolveConfig()).stand(start.pose, start.translation[:, [0, 2]], start.translation[:, 1])
-    assert group_penetration([(v, body.faces) for v in lifted[1].vertices])[0] > 10.0
-    solved, _ = settle(Problem(plan, body, SolveConfig()), lifted[0])
+    start = standing(plan, body, 0.82)
+    assert group_penetration([(v, body.faces) for v in body(start).vertices])[0] > 8.0
+    solved, _ = settle(Problem(plan, body, SolveConfig()), start)
     assert group_penetration([(v, body.faces) for v in body(solved).vertices])[0] <= 5.0
     assert goal_gaps(plan, solved, body)[0] <= 0.005
     limits = body.joint_limits[1:]
     assert bool((solved.pose[:, 1:] >= limits[..., 0] - 1e-6).all()) and bool((solved.pose[:, 1:] <= limits[..., 1] + 1e-6).all())
+
+
+def test_a_hand_in_the_own_belly_comes_out(body):
+    """One person alone, a forearm pointed into the trunk."""
+    person = plan_interaction("solo", body, body.neutral_shape[None], torch.Generator().manual_seed(0))
+    cast = Cast(body, body.neutral_shape[None], Dice(torch.Generator().manual_seed(0)))
+    cast.authors[0].arm("left", (0.3, -1.0, 0.1), (-1.0, 0.1, -0.05))
+    plan = replace(person, params=cast.plan([], [], []).params)
+    start = standing(plan, body)
+    problem = Problem(plan, body, SolveConfig())
+    depth = [own_depth(body, p) for p in (start, settle(problem, start)[0])]
+    assert depth[0] > 0.02 and depth[1] <= 0.006
+
+
+def own_depth(body, params):
+    """Greatest depth of the left hand in the trunk [m]."""
+    vertices = body(params).vertices[0]
+    hand = region_vertices(body, "left_hand", "left_forearm")
+    arm = torch.isin(body.regions, torch.tensor([body.region_names.index(f"left_{n}") for n in ("upper_arm", "forearm", "hand")]))
+    return -float(MeshQuery(vertices, body.faces[~arm[body.faces].any(1)]).signed_distance(vertices[hand], max_distance=0.1).min())

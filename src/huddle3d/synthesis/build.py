@@ -19,6 +19,7 @@ from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.avatars import read_avatar
 from huddle3d.synthesis.dress import dress_person
 from huddle3d.synthesis.framing import turns, visible_shares
+from huddle3d.synthesis.furniture import Prop, seats
 from huddle3d.synthesis.interactions import plan_interaction
 from huddle3d.synthesis.motion import plan_motion
 from huddle3d.synthesis.parting import part_people
@@ -43,6 +44,8 @@ class SyntheticScene:
     """Naked bodies and the camera; world y up, floor at 0."""
     meshes: tuple[PersonMesh, ...]
     """The outer surface of each dressed person, in the order of ``spec.people``."""
+    props: tuple[Prop, ...] = ()
+    """What people sit on; follows from the family."""
 
 
 def place_camera(spec: CameraSpec, points: Float[Tensor, "n 3"]) -> Camera:
@@ -93,6 +96,7 @@ class _Troupe:
     vertices: Float[Tensor, "K V 3"]
     landmarks: Float[Tensor, "K L 3"]
     meshes: tuple[PersonMesh, ...]
+    props: tuple[Prop, ...]
 
 
 def _people(spec: SceneSpec, body: BodyModel, config: SolveConfig, assets: Assets | None, progress: Progress) -> _Troupe:
@@ -118,7 +122,8 @@ def _people(spec: SceneSpec, body: BodyModel, config: SolveConfig, assets: Asset
                 meshes.append(dress_person(person, body, params, out.vertices, k))
             progress(0.6 + 0.4 * (k + 1) / len(spec.people), "dressing")
         meshes = keep_apart(meshes)
-    return _Troupe(params, out.vertices, out.landmarks, tuple(meshes))
+        props = seats(plan.seated, params, out.vertices, out.joints, body, spec.backdrop.accent)
+    return _Troupe(params, out.vertices, out.landmarks, tuple(meshes), props)
 
 
 def _check(spec: SceneSpec, body: BodyModel) -> None:
@@ -144,7 +149,7 @@ def _seen(spec: SceneSpec, body: BodyModel, troupe: _Troupe) -> SyntheticScene:
         reprojection_px=torch.zeros(count),
         confidence=torch.ones(count),
     )
-    return SyntheticScene(spec, bodies, troupe.meshes)
+    return SyntheticScene(spec, bodies, troupe.meshes, tuple(replace(p, colour=spec.backdrop.accent) for p in troupe.props))
 
 
 class SceneBuilder:

@@ -17,7 +17,7 @@ from huddle3d.synthesis.posing import PoseAuthor, Side
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel, BodyOutput
 
-__all__ = ["OTHER", "SIDES", "SIGN", "Cast", "Dice", "stand"]
+__all__ = ["OTHER", "SIDES", "SIGN", "Cast", "Dice", "hand_on_own_thigh", "stand"]
 
 SIGN: dict[Side, float] = {"left": 1.0, "right": -1.0}
 SIDES: tuple[Side, Side] = ("left", "right")
@@ -224,3 +224,12 @@ def stand(author: PoseAuthor, dice: Dice) -> None:
         author.fingers(side, dice.between(0.1, 0.35))
     author.trunk(dice.between(-0.05, 0.08), dice.between(-0.08, 0.08), dice.between(-0.04, 0.04))
     author.head(dice.between(-0.08, 0.12), dice.between(-0.15, 0.15), dice.between(-0.08, 0.08))
+
+
+def hand_on_own_thigh(cast: Cast, person: int, side: Side) -> None:
+    """The hand rests on the own thigh, 5 cm over the line from hip to knee's skin."""
+    k, end, d = SIGN[side], ".L" if side == "left" else ".R", cast.dice
+    hip, knee = cast.joint(person, "upperleg01" + end), cast.joint(person, "lowerleg01" + end)
+    place = hip + d.between(0.6, 0.85) * (knee - hip) + torch.tensor([0.0, 0.105, 0.0]) - cast.along(person, 0.03 * k, 0.0, 0.0)
+    cast.hand_to(person, side, place, cast.along(person, 0.35 * k, -0.3, -1.0), torch.tensor([0.0, -1.0, 0.0]))
+    cast.authors[person].fingers(side, d.between(0.15, 0.3))

@@ -23,8 +23,8 @@ _SINK_M = 0.012
 """Flesh gives way by this under a sitter's own weight."""
 _THICK_M, _LEG_M = 0.05, 0.05
 """Of the board and of the legs."""
-_BEHIND_M, _AHEAD_M, _BESIDE_M = 0.17, 0.17, 0.20
-"""How far a seat reaches from the hip joints' middle."""
+_BEHIND_M, _AHEAD_M, _BESIDE_M = 0.03, 0.33, 0.22
+"""How far a seat reaches: behind and ahead of the buttocks' hindmost point, and beside the hips."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,12 @@ class Prop:
 
 
 def seats(
-    seated: tuple[tuple[int, ...], ...], params: BodyParams, vertices: Float[Tensor, "K V 3"], joints: Float[Tensor, "K J 3"], body: BodyModel, colour: RGB
+    seated: tuple[tuple[int, ...], ...],
+    params: BodyParams,
+    vertices: Float[Tensor, "K V 3"],
+    joints: Float[Tensor, "K J 3"],
+    body: BodyModel,
+    colour: RGB,
 ) -> tuple[Prop, ...]:
     """One bench or stool below each group of people who sit side by side.
 
@@ -58,7 +63,11 @@ def seats(
 
 def seat_height(vertices: Float[Tensor, "V 3"], body: BodyModel) -> float:
     """Height of the lowest point of somebody's buttocks [m]."""
-    return float(vertices[region_vertices(body, "left_buttock", "right_buttock"), 1].min())
+    return float(vertices[_buttocks(body), 1].min())
+
+
+def _buttocks(body: BodyModel) -> Int[Tensor, "n"]:
+    return region_vertices(body, "left_buttock", "right_buttock")
 
 
 def _bench(name: str, group: tuple[int, ...], params: BodyParams, vertices: Tensor, joints: Tensor, body: BodyModel, colour: RGB) -> Prop:
@@ -68,9 +77,10 @@ def _bench(name: str, group: tuple[int, ...], params: BodyParams, vertices: Tens
     along = (hips[-1] - hips[0]) * torch.tensor([1.0, 0.0, 1.0])
     turn = float(torch.atan2(-along[2], along[0])) if len(group) > 1 else float(params.pose[group[0], 0, 1])
     R = rotation_y(turn)
-    local = hips @ R  # the bench's axes: x along it, z ahead
-    low = torch.tensor([float(local[:, 0].min()) - _BESIDE_M, 0.0, float(local[:, 2].min()) - _BEHIND_M])
-    high = torch.tensor([float(local[:, 0].max()) + _BESIDE_M, top, float(local[:, 2].max()) + _AHEAD_M])
+    across = (hips @ R)[:, 0]  # the bench's axes: x along it, z ahead
+    back = (vertices[list(group)][:, _buttocks(body)] @ R)[..., 2]
+    low = torch.tensor([float(across.min()) - _BESIDE_M, 0.0, float(back.min()) - _BEHIND_M])
+    high = torch.tensor([float(across.max()) + _BESIDE_M, top, float(back.amin(1).max()) + _AHEAD_M])
     boxes = [(torch.stack([low[0], high[1] - _THICK_M, low[2]]), high)]
     for x in (low[0] + 0.02, high[0] - 0.02 - _LEG_M):
         for z in (low[2] + 0.02, high[2] - 0.02 - _LEG_M):
@@ -88,7 +98,7 @@ def _box(low: Float[Tensor, "3"], high: Float[Tensor, "3"]) -> tuple[Float[Tenso
         u, v = (axis + 1) % 3, (axis + 2) % 3
         for end, order in ((0, (0, 2, 3, 1)), (1, (0, 1, 3, 2))):
             side = torch.stack([low, low, low, low])
-            side[:, axis] = (low, high)[end][axis]
+            side[:, axis] = (low if end == 0 else high)[axis]
             side[[1, 3], u], side[[2, 3], v] = high[u], high[v]
             k = 4 * len(corners)
             a, b, c, d = (k + o for o in order)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
-from huddle3d.synthesis.cast import OTHER, SIDES, SIGN, Cast
+from huddle3d.synthesis.cast import OTHER, SIDES, SIGN, Cast, hand_on_own_thigh
+from huddle3d.synthesis.furniture import seat_height
 from huddle3d.synthesis.goals import Plan, TouchGoal, region_vertices
 from huddle3d.synthesis.posing import Side
 
@@ -26,6 +28,7 @@ def _sitting(cast: Cast) -> Plan:
     d = cast.dice
     _line_up(cast, d.between(0.46, 0.5), 10.0)
     count = len(cast.shape)
+    stances: list[tuple[tuple[float, float], tuple[float, float], float]] = []
     for p in range(count):
         author = cast.authors[p]
         author.trunk(d.between(0.0, 0.2), d.between(-0.05, 0.05), d.between(-0.03, 0.03))
@@ -33,7 +36,10 @@ def _sitting(cast: Cast) -> Plan:
         hip = float(cast.head(p, "upperleg01.L")[1] - cast.head(p, "foot.L")[1])
         shin = float((cast.head(p, "lowerleg01.L") - cast.head(p, "foot.L")).norm())
         apart, ahead = d.between(0.08, 0.13), shin * d.between(0.95, 1.1)
-        cast.stance(p, (apart, ahead + d.between(-0.03, 0.06)), (-apart, ahead + d.between(-0.03, 0.06)), hip - shin * d.between(0.98, 1.06), 0.05)
+        feet = ((apart, ahead + d.between(-0.03, 0.06)), (-apart, ahead + d.between(-0.03, 0.06)))
+        stances.append((*feet, hip - shin * d.between(0.98, 1.06)))
+        cast.stance(p, *stances[p], 0.05)
+    _share_a_bench(cast, stances)
     taken: set[tuple[int, Side]] = set()
     palms, touches = [], []
     for a in range(count - 1):
@@ -58,17 +64,20 @@ def _sitting(cast: Cast) -> Plan:
     for p in range(count):
         for side in SIDES:
             if (p, side) not in taken:
-                _hand_on_own_thigh(cast, p, side)
-    return cast.plan(palms, [], touches)
+                hand_on_own_thigh(cast, p, side)
+    return replace(cast.plan(palms, [], touches), seated=(tuple(range(count)),))
 
 
-def _hand_on_own_thigh(cast: Cast, person: int, side: Side) -> None:
-    """The hand rests on the own thigh, 5 cm over the line from hip to knee's skin."""
-    k, end, d = SIGN[side], ".L" if side == "left" else ".R", cast.dice
-    hip, knee = cast.joint(person, "upperleg01" + end), cast.joint(person, "lowerleg01" + end)
-    place = hip + d.between(0.6, 0.85) * (knee - hip) + torch.tensor([0.0, 0.105, 0.0]) - cast.along(person, 0.03 * k, 0.0, 0.0)
-    cast.hand_to(person, side, place, cast.along(person, 0.35 * k, -0.3, -1.0), torch.tensor([0.0, -1.0, 0.0]))
-    cast.authors[person].fingers(side, d.between(0.15, 0.3))
+def _share_a_bench(cast: Cast, stances: list[tuple[tuple[float, float], tuple[float, float], float]]) -> None:
+    """Bend everybody's legs until all sit at one height: the mean of what suits each."""
+    sunk = [drop for _, _, drop in stances]
+    wanted: float | None = None
+    for _ in range(3):
+        heights = [seat_height(cast.posed(p).vertices[0], cast.body) for p in range(len(stances))]
+        wanted = sum(heights) / len(heights) if wanted is None else wanted
+        for p, (left, right, _) in enumerate(stances):
+            sunk[p] += heights[p] - wanted
+            cast.stance(p, left, right, sunk[p], 0.05)
 
 
 def _linked_arms(cast: Cast) -> Plan:

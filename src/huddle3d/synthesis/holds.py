@@ -44,7 +44,8 @@ def _dance_hold(cast: Cast) -> Plan:
     rise = d.between(-0.06, 0.12)
     out = math.sqrt(max(0.04, reach**2 - half**2 - rise**2))
     place = middle + cast.along(leader, out, rise, 0.0)
-    for p, side in ((leader, "left"), (follower, "right")):
+    hands: tuple[tuple[int, Side], tuple[int, Side]] = ((leader, "left"), (follower, "right"))
+    for p, side in hands:
         ahead = cast.along(p, 0.0, 0.0, 1.0)
         cast.authors[p].fingers(side, d.between(0.2, 0.4))
         cast.hand_to(p, side, place - 0.012 * ahead, cast.along(p, 0.3 * SIGN[side], -1.0, -0.4), ahead)

@@ -125,7 +125,9 @@ def _arm_over_shoulder(cast: Cast) -> Plan:
         palms.append(PalmGoal(under, OTHER[side], over, back))
         cast.authors[over].fingers(side, d.between(0.0, 0.2))
         cast.authors[under].fingers(OTHER[side], d.between(0.0, 0.2))
-        sides = [region_vertices(cast.body, "chest", "upper_back", *(f"{s}_{n}" for n in ("shoulder", "upper_arm", "thigh"))) for s in ("left", "right")]
+        sides = [
+            region_vertices(cast.body, "chest", "upper_back", *(f"{s}_{n}" for n in ("shoulder", "upper_arm", "thigh"))) for s in ("left", "right")
+        ]
         touches.append(TouchGoal(a, sides[0], b, sides[1]))
     return cast.plan(palms, [], touches)
 

@@ -27,6 +27,8 @@ __all__ = ["SyntheticSample", "render_scene"]
 
 _OCCLUDED_CONFIDENCE = 0.3
 _DEPTH_SLACK_M = 0.12
+_PROP = -2
+"""Where a thing hides people, among the rows of people."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _keypoints(bodies: Bodies, camera: Camera, ids: Tensor, depth: Tensor) -> Fl
     inside = (uv >= 0).all(-1) & (uv[..., 0] < camera.width) & (uv[..., 1] < camera.height) & (z > 0)
     x, y = uv[..., 0].floor().long().clamp(0, camera.width - 1), uv[..., 1].floor().long().clamp(0, camera.height - 1)
     own = ids[y, x] == torch.arange(len(uv))[:, None]
-    seen = own & (z - depth[y, x] < _DEPTH_SLACK_M) | (ids[y, x] < 0)
+    seen = own & (z - depth[y, x] < _DEPTH_SLACK_M) | (ids[y, x] == -1)
     confidence = torch.where(seen, 1.0, _OCCLUDED_CONFIDENCE) * inside
     return torch.cat([uv, confidence[..., None]], -1)
 
@@ -132,10 +134,15 @@ def render_scene(scene: SyntheticScene) -> SyntheticSample:
     light = lit_backdrop(draw_backdrop(scene.spec.backdrop, camera), scene.spec.light)
     backdrop = torch.from_numpy(srgb_from_linear(light.clamp(0, 1).numpy())).float()
     meshes = [RenderMesh.of(m) for m in scene.meshes]
+    meshes += [RenderMesh(p.vertices, p.faces, albedo=p.colour, specular=0.15) for p in scene.props]
     image = shade(meshes, camera, shade_config(scene.spec, above_floor=float(camera.centre[1]) > 0.02), background=backdrop)
     photo, jpeg = _develop(image, scene)
-    vertices, faces, owner = merge_meshes([(m.vertices, m.faces) for m in scene.meshes])
+    vertices, faces, owner = merge_meshes([(m.vertices, m.faces) for m in (*scene.meshes, *scene.props)])
     raster = rasterize(vertices, faces, camera)
-    ids, depth = instance_ids(raster, owner)[0], raster.depth[0]
+    # Props hide people, and are nobody.
+    ids = instance_ids(raster, owner)[0]
+    prop = ids >= len(scene.meshes)
+    ids, depth = torch.where(prop, -1, ids), torch.where(prop, 0.0, raster.depth[0])
+    normals = torch.where(prop[..., None], 0.0, _normals(vertices, faces, raster))
     amodal = torch.stack([mask(rasterize(m.vertices, m.faces, camera))[0] for m in scene.meshes])
-    return SyntheticSample(scene, photo, jpeg, _normals(vertices, faces, raster), depth, ids, amodal, _observe(scene, ids, depth, amodal))
+    return SyntheticSample(scene, photo, jpeg, normals, depth, ids, amodal, _observe(scene, torch.where(prop, _PROP, ids), depth, amodal))

@@ -41,6 +41,8 @@ class SolveConfig:
     """Depth that needs no repair [m]."""
     gap_tolerance_m: float = 0.0035
     """Gap of a goal that needs no repair [m]."""
+    own_tolerance_m: float = 0.005
+    """Depth of a hand or forearm in its own body that needs no repair [m]."""
     gap_m: float = 0.004
     """Distance at which skins are said to touch: room for thin cloth."""
     clearance_m: float = 0.001
@@ -90,6 +92,7 @@ class Surfaces:
         self.queries: list[MeshQuery] = [MeshQuery(v, faces) for v in vertices.detach()]
 
     def update(self, vertices: Float[Tensor, "K V 3"]) -> None:
+        """Take new positions; gradients flow to them from now on."""
         for query, v in zip(self.queries, vertices):
             query.refit(v)
 
@@ -106,6 +109,7 @@ class Problem:
         hands |= {(g.other, g.other_side): None for g in plan.clasps}
         self.palm = {(p, s): palm_vertices(body, out.vertices[p], normals[p], out.landmarks[p], s) for p, s in hands}
         self.feet = region_vertices(body, "left_foot", "right_foot")
+        self.support = region_vertices(body, *(f"{s}_{n}" for s in ("left", "right") for n in ("foot", "shin", "thigh", "buttock")))
         self.skin = region_vertices(body, *body.region_names)
         self.around = {g.vertex: body.faces[(body.faces == g.vertex).any(1)] for g in plan.palms}
         lines = self.foot_lines(out)
@@ -133,12 +137,12 @@ class Problem:
         return self.stand(torch.cat([torch.stack([pose[:, 0, 0], yaw, pose[:, 0, 2]], -1)[:, None], pose[:, 1:]], 1), place, height)
 
     def stand(self, pose: Float[Tensor, "K J 3"], place: Float[Tensor, "K 2"], height: Float[Tensor, "K"]) -> tuple[BodyParams, BodyOutput]:
-        """Bodies of any pose at (x, z), their feet on the floor; ``height`` counts for people who are carried."""
+        """Bodies of any pose at (x, z), feet or knees on the floor; ``height`` counts for people who are carried."""
         level = torch.zeros_like(height)
         translation = torch.stack([place[:, 0], level, place[:, 1]], -1)
         params = replace(self.plan.params, pose=pose, translation=translation)
         out = self.body(params)
-        up = -out.vertices[:, self.feet, 1].amin(1)
+        up = -out.vertices[:, self.support, 1].amin(1)
         lift = torch.stack([level, torch.where(self.carried, height, up), level], -1)
         params = replace(params, translation=translation + lift)
         moved = {k: getattr(out, k) + lift[:, None] for k in ("vertices", "joints", "landmarks")}
@@ -184,6 +188,7 @@ class Problem:
         return torch.nn.functional.normalize(normal, dim=0)
 
     def goals(self, out: BodyOutput, tightness: float) -> Tensor:
+        """Squared distances of everything that is to meet; ``tightness`` in [0, 1] weighs the last millimetres."""
         c = self.config
         total = out.vertices.new_zeros(())
         for g in self.plan.palms:

@@ -7,30 +7,22 @@ of things that hold are absent, so nothing fights when everything holds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from huddle3d.geometry import skew
 from huddle3d.scene import BodyParams
-from huddle3d.synthesis.goals import region_vertices
-from huddle3d.synthesis.posing import Side
+from huddle3d.synthesis.contacts import OwnArm, Place, Probe, own_arms, probes
+from huddle3d.synthesis.kinematics import Motion
 from huddle3d.synthesis.problem import FOOT_WIDTH_M
 
 if TYPE_CHECKING:
-    from huddle3d.bodies import BodyModel, BodyOutput
-    from huddle3d.contact import MeshQuery
+    from huddle3d.bodies import BodyOutput
     from huddle3d.synthesis.problem import Problem
 
-__all__ = ["Motion", "Probe", "probes", "settle"]
+__all__ = ["settle"]
 
-_FINGER_STIFFNESS = 0.3
-"""Of a finger's bend [1/rad²]; ten times as much across it."""
-_PLACE_STIFFNESS = 5.0
-"""Of heading [1/rad²], place and height [1/m²]."""
 _DAMPING = 0.02
 _LONGEST_STEP_RAD, _LONGEST_STEP_M = 0.2, 0.04
 _GAP_TO_M = 0.0015
@@ -43,124 +35,6 @@ _PATIENCE = 4
 """After so many steps, limbs that still run through each other are led past each other."""
 _LIMB_LENGTH_M = 0.08
 """Of each limb to both sides of the crossing that must pass."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One goal as a distance: of points of one person to a surface of another."""
-
-    person: int
-    points: Int[Tensor, "n"]
-    other: int
-    surface: MeshQuery
-    """Of the other's vertices; its faces are those that count."""
-    signed: bool
-    """Whether inside counts as touching."""
-    slack: float
-    """Distance that is to be left [m]."""
-
-    def measure(self, out: BodyOutput) -> tuple[Float[Tensor, "n"], Place]:
-        """Distances beyond the slack [m], and the nearest places."""
-        points = out.vertices[self.person, self.points].detach()
-        self.surface.refit(out.vertices[self.other].detach())
-        if self.signed:
-            distance, nearest = self.surface.signed_closest(points)
-        else:
-            nearest = self.surface.closest_point(points)
-            distance = nearest.distance
-        return distance - self.slack, Place(self.other, self.surface.faces[nearest.face], nearest.bary)
-
-
-def probes(problem: Problem, out: BodyOutput) -> list[Probe]:
-    """The plan's goals in the order palms, clasps, touches."""
-    from huddle3d.contact import MeshQuery
-
-    plan, faces = problem.plan, problem.body.faces
-
-    def part(other: int, rows: Tensor) -> MeshQuery:
-        return MeshQuery(out.vertices[other].detach(), faces[torch.isin(faces, rows).all(1)], winding=False)
-
-    found = [Probe(g.person, problem.palm[g.person, g.side], g.other, problem.surfaces.queries[g.other], True, 0.0) for g in plan.palms]
-    for g in plan.clasps:
-        hand = part(g.other, region_vertices(problem.body, f"{g.other_side}_hand"))
-        found.append(Probe(g.person, problem.palm[g.person, g.side], g.other, hand, False, 0.0))
-    found += [Probe(g.person, g.vertices, g.other, part(g.other, g.other_vertices), False, max(0.0, g.gap_m)) for g in plan.touches]
-    return found
-
-
-class Motion:
-    """How points of the skin move with the joint angles, the heading and the place, to first order."""
-
-    def __init__(self, problem: Problem) -> None:
-        body = problem.body
-        fingers = [j for j, n in enumerate(body.joint_names) if n.startswith("finger")]
-        self.rows = torch.cat([problem.rows, torch.tensor(fingers)])
-        self.parents = torch.tensor([body.joint_parents[j] for j in self.rows.tolist()])
-        below = torch.eye(body.num_joints)
-        for j in range(body.num_joints - 1, 0, -1):  # children come after their parents
-            below[:, body.joint_parents[j]] += below[:, j]
-        self.share = body.surface.weights.detach() @ below[:, self.rows]
-        self.problem = problem
-        self.columns = 3 * len(self.rows) + 4
-        count = len(problem.plan.params.pose)
-        stiff = torch.diag_embed(torch.cat([problem.stiffness.expand(-1, -1, 3).flatten(1), torch.zeros(count, 3 * len(fingers) + 4)], 1))
-        for k in range(count):
-            for i, j in enumerate(fingers, len(problem.rows)):
-                across = _across(problem, k, "left" if body.joint_names[j].endswith(".L") else "right")
-                bend = _FINGER_STIFFNESS * (10 * torch.eye(3) - 9 * torch.outer(across, across))
-                stiff[k, 3 * i : 3 * i + 3, 3 * i : 3 * i + 3] = bend
-        stiff[:, -4:, -4:] = _PLACE_STIFFNESS * torch.eye(4)
-        self.stiffness = torch.block_diag(*stiff)
-        fixed = torch.cat([problem.fixed.expand(count, len(problem.rows), 1), torch.zeros(count, len(fingers), 1, dtype=torch.bool)], 1)
-        heights = ~problem.carried[:, None]
-        self.free: Bool[Tensor, "N"] = ~torch.cat([fixed.expand(-1, -1, 3).flatten(1), torch.zeros(count, 3, dtype=torch.bool), heights], 1).flatten()
-
-    def __call__(self, out: BodyOutput, pose: Float[Tensor, "K J 3"], person: int, vertices: Int[Tensor, "n"]) -> Float[Tensor, "n C 3"]:
-        moves = self._lifted(out, pose, person, vertices)
-        if not bool(self.problem.carried[person]):  # the lowest point stays on the floor
-            feet = self.problem.feet
-            lowest = feet[out.vertices[person, feet, 1].argmin()]
-            moves[..., 1] -= self._lifted(out, pose, person, lowest[None])[..., 1]
-        return moves
-
-    def _lifted(self, out: BodyOutput, pose: Tensor, person: int, vertices: Tensor) -> Tensor:
-        places, frames = out.vertices[person, vertices], out.T_world_joint[person, :, :3, :3]
-        turns = frames[self.parents] @ _left_jacobian(pose[person, self.rows])
-        arms = places[:, None] - out.joints[person, self.rows]
-        moves = torch.linalg.cross(turns.transpose(-1, -2)[None], arms[:, :, None].expand(-1, -1, 3, -1))
-        moves = moves * self.share[vertices][..., None, None]
-        rest = torch.zeros(len(vertices), 4, 3)
-        rest[:, 0] = torch.linalg.cross(_left_jacobian(pose[person, :1])[0, :, 1].expand(len(vertices), 3), places - out.joints[person, 0])
-        rest[:, 1, 0] = rest[:, 2, 2] = 1.0
-        rest[:, 3, 1] = float(self.problem.carried[person])
-        return torch.cat([moves.flatten(1, 2), rest], 1)
-
-
-def _across(problem: Problem, person: int, side: Side) -> Float[Tensor, "3"]:
-    """The axis about which fingers bend."""
-    body, end = problem.body, ".L" if side == "left" else ".R"
-    heads = problem.rest_joints[person]
-    index, little = (heads[body.joint_names.index(n + end)] for n in ("finger2-1", "finger5-1"))
-    return torch.nn.functional.normalize(index - little, dim=0)
-
-
-def _left_jacobian(rotvec: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3 3"]:
-    """``exp(θ + dθ) ≈ exp(J dθ) exp(θ)``."""
-    angle = rotvec.norm(dim=-1).clamp_min(1e-4)[..., None, None]
-    k = skew(rotvec)
-    return torch.eye(3) + (1 - angle.cos()) / angle**2 * k + (angle - angle.sin()) / angle**3 * (k @ k)
-
-
-class Place(NamedTuple):
-    """Places on a person's skin."""
-
-    person: int
-    corners: Int[Tensor, "n b"]
-    bary: Float[Tensor, "n b"]
-
-    def points(self, out: BodyOutput) -> Float[Tensor, "n 3"]:
-        """Where they are [m]."""
-        return (self.bary[..., None] * out.vertices[self.person, self.corners]).sum(1)
 
 
 class _Rows:
@@ -212,19 +86,24 @@ def settle(problem: Problem, params: BodyParams) -> tuple[BodyParams, float]:
     limits = problem.body.joint_limits[motion.rows]
     best, least, damping, before = params, float("inf"), _DAMPING, float("inf")
     goals: list[Probe] | None = None
+    own: list[OwnArm] | None = None
     for step in range(config.repair_steps):
         now, out = problem.stand(pose, place, height)
         problem.surfaces.update(out.vertices)
         goals = goals if goals is not None else probes(problem, out)
+        own = own if own is not None else own_arms(problem, out)
         rows = _Rows(motion, out, pose)
         worst = max(_part_people(problem, rows, out, step >= _PATIENCE), _close_gaps(goals, rows, out, config.gap_tolerance_m / config.tolerance_m))
+        worst = max(worst, _free_arms(own, rows, out, config.clearance_m) * config.tolerance_m / config.own_tolerance_m)
         if worst < least:
             best, least = now, worst
         if worst <= config.tolerance_m or not rows.wanted:
             break
         damping = min(1.0, 2 * damping) if worst > before else max(1e-3, 0.6 * damping)
         before = worst
-        space = torch.cat([(limits - pose[:, motion.rows, :, None]).flatten(1, 2), torch.tensor([-1.0, 1.0]).expand(len(pose), 4, 2)], 1).flatten(0, 1)
+        space = torch.cat([(limits - pose[:, motion.rows, :, None]).flatten(1, 2), torch.tensor([-1.0, 1.0]).expand(len(pose), 4, 2)], 1).flatten(
+            0, 1
+        )
         move = rows.solve(damping, space[:, 0], space[:, 1]).unflatten(0, (len(pose), -1))
         turn, shift = move[:, :-4].unflatten(1, (-1, 3)), move[:, -4:]
         longest = max(float(turn.abs().max()) / _LONGEST_STEP_RAD, float(shift.abs().max()) / _LONGEST_STEP_M, 1.0)
@@ -284,6 +163,21 @@ def _part_feet(problem: Problem, rows: _Rows, out: BodyOutput) -> None:
                 way = torch.nn.functional.normalize(apart[a, b], dim=-1)
                 direction = torch.stack([way[:, 0], torch.zeros(len(a)), way[:, 1]], -1)
                 rows.add(i, skin[i, a], Place(j, skin[j, b][:, None], torch.ones(len(b), 1)), direction, FOOT_WIDTH_M - distance[a, b])
+
+
+def _free_arms(own: list[OwnArm], rows: _Rows, out: BodyOutput, reach: float) -> float:
+    """Rows for hands and forearms inside their own body; the greatest depth [m]."""
+    deepest = 0.0
+    for arm in own:
+        sd, nearest = arm.rest.refit(out.vertices[arm.person].detach()).signed_closest(out.vertices[arm.person, arm.points], max_distance=reach)
+        deep = sd < -reach
+        if bool(deep.any()):
+            deepest = max(deepest, -float(sd.min()))
+            place = Place(arm.person, arm.rest.faces[nearest.face[deep]], nearest.bary[deep])
+            who = arm.points[deep]
+            direction = torch.nn.functional.normalize(place.points(out) - out.vertices[arm.person, who], dim=-1)
+            rows.add(arm.person, who, place, direction, -sd[deep])
+    return deepest
 
 
 def _pass_aside(problem: Problem, rows: _Rows, out: BodyOutput, person: int, inside: Tensor, other: int) -> None:

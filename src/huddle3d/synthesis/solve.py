@@ -10,9 +10,10 @@ from torch import Tensor
 
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import BodyParams
+from huddle3d.synthesis.contacts import probes
 from huddle3d.synthesis.goals import Plan
 from huddle3d.synthesis.problem import Problem, SolveConfig
-from huddle3d.synthesis.settle import probes, settle
+from huddle3d.synthesis.settle import settle
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel, BodyOutput
@@ -60,15 +61,13 @@ class _Descent:
             self.angles.copy_(torch.maximum(torch.minimum(moved, limits[..., 1]), limits[..., 0]))
 
 
-def solve_interaction(plan: Plan, body: BodyModel, config: SolveConfig = SolveConfig(), *, progress: Progress = silent) -> BodyParams:
+def solve_interaction(plan: Plan, body: BodyModel, config: SolveConfig | None = None, *, progress: Progress = silent) -> BodyParams:
     """Poses and places that reach the plan's goals without interpenetration, inside the joint limits, feet on the floor.
 
     The upper body, fingers, the heading and the place on the floor move; legs keep the plan's pose, except of people who are carried.
     Deterministic on one machine.
     """
-    if len(plan.params.pose) == 1:
-        with torch.no_grad():
-            return _Descent(Problem(plan, body, config), config.learning_rate).bodies()[0]
+    config = config or SolveConfig()
     best, least = plan.params, float("inf")
     apart = not (plan.palms or plan.clasps or plan.touches)
     for attempt in range(1 + config.retries):
