@@ -71,11 +71,11 @@ def _buttocks(body: BodyModel) -> Int[Tensor, "n"]:
 
 
 def _bench(name: str, group: tuple[int, ...], params: BodyParams, vertices: Tensor, joints: Tensor, body: BodyModel, colour: RGB) -> Prop:
-    rows = [body.joint_names.index(n) for n in ("upperleg01.L", "upperleg01.R")]
+    first, rows = group[0], [body.joint_names.index(n) for n in ("upperleg01.L", "upperleg01.R")]
     hips = joints[list(group)][:, rows].mean(1)
     top = min(seat_height(vertices[p], body) for p in group) + _SINK_M
     along = (hips[-1] - hips[0]) * torch.tensor([1.0, 0.0, 1.0])
-    turn = float(torch.atan2(-along[2], along[0])) if len(group) > 1 else float(params.pose[group[0], 0, 1])
+    turn = float(torch.atan2(-along[2], along[0])) if len(group) > 1 else float(params.pose[first, 0, 1])
     R = rotation_y(turn)
     across = (hips @ R)[:, 0]  # the bench's axes: x along it, z ahead
     back = (vertices[list(group)][:, _buttocks(body)] @ R)[..., 2]
