@@ -170,7 +170,7 @@ def test_names_that_collide_get_their_own_folder(tmp_path):
     assert all(f.parent == tmp_path / "out" for f in folders)
 
 
-@pytest.mark.parametrize("verb", ["demo", "people", "synth", "view", "doctor", "models", "eval"])
+@pytest.mark.parametrize("verb", ["demo", "people", "synth", "train", "view", "doctor", "models", "eval"])
 def test_every_verb_explains_itself(verb, capsys):
     with pytest.raises(SystemExit) as done:
         main([verb, "--help"])

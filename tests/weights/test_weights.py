@@ -41,8 +41,28 @@ def test_registry_is_complete() -> None:
         for f in entry.files:
             assert len(f.sha256) == 64 and f.size > 0
             assert "/" not in f.name and ".." not in f.member
+        if isinstance(entry.source, _registry.Embedded):
+            assert entry.source.requirement.startswith("huddle3d train ") and entry.source.requirement in card(name)
+            assert weights_path(name) == fetch(name) and entry.size <= 16_000_000
+            continue
         assert re.search(r"[^=@]+(==|@)[0-9.]+$", entry.source.requirement), "a source is pinned to one version"
         assert entry.source.requirement in entry.source.by_hand and entry.source.requirement in card(name)
+
+
+def test_embedded_weights_are_there_or_the_installation_is_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "embedded").mkdir()
+    (tmp_path / "embedded" / "a.bin").write_bytes(b"alpha")
+    file = _registry.WeightFile("a.bin", "a.bin", 5, hashlib.sha256(b"alpha").hexdigest())
+    entry = replace(registry()["blazepose"], name="own", source=_registry.Embedded("huddle3d train own"), files=(file,))
+    monkeypatch.setattr(_registry, "registry", lambda: {"own": entry})
+    monkeypatch.setattr(_registry, "files", lambda _: tmp_path)
+    monkeypatch.setenv("HUDDLE3D_CACHE", str(tmp_path / "cache"))
+    assert weights_path("own") == fetch("own") == tmp_path / "embedded" and not verify("own")
+    (tmp_path / "embedded" / "a.bin").write_bytes(b"alphb")
+    for call in (weights_path, fetch):
+        with pytest.raises(WeightsMissingError, match="Install huddle3d again"):
+            call("own")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_fetch_from_archive_then_path(tiny: Path, tmp_path: Path) -> None:

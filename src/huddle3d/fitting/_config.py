@@ -108,6 +108,22 @@ class FitConfig:
     touch_points: int = 5
     """Vertices that are pulled, of each part of the body that may touch."""
 
+    # Proxemics prior (BUDDI; only bodies of a model that a prior was trained for)
+    weight_prior: float = 0.0
+    """Weight of the squared distance of each near pair from its denoised self, in units of the spread of the training pairs; 0 switches it off."""
+    prior_time: int = 100
+    """Step of the noise schedule (of 1000) at which the pair is denoised. Larger looks further away and changes more."""
+    prior_reach: float = 1.1
+    """People whose roots are further apart than this [m] say nothing about each other."""
+    prior_pose: float = 1.0
+    """Share of the joint rotations in it."""
+    prior_orient: float = 0.5
+    """Share of the global orientations."""
+    prior_transl: float = 3.0
+    """Share of the places relative to each other."""
+    prior_shape: float = 0.0
+    """Share of the shapes."""
+
     # Depth order and silhouettes
     order_size: int = 96
     """Longer side [px] of the pictures in which the depth order is compared."""

@@ -10,6 +10,7 @@ from huddle3d.fitting._contact_term import PersonPenetration
 from huddle3d.fitting._depth_order import OrderPairs
 from huddle3d.fitting._image_terms import SmallMasks, silhouette_term, silhouettes
 from huddle3d.fitting._landmark_terms import LandmarkTerms
+from huddle3d.fitting._prior_term import PriorTerm
 from huddle3d.fitting._state import Frame, Variables
 from huddle3d.fitting._touch_term import TouchPoints
 from huddle3d.fitting._world import FLIP
@@ -39,6 +40,7 @@ class JointEnergy:
         topology: edges of the body's faces, for the silhouettes.
         tolerance: of L_pen [m].
         attract: whether people who nearly touch are drawn together.
+        prior: the proxemics prior of this stage; None leaves it out.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class JointEnergy:
         tolerance: float,
         *,
         attract: bool = False,
+        prior: PriorTerm | None = None,
     ) -> None:
         self.landmarks, self.photo_size, self.order_masks, self.silhouette_masks, self.topology = (
             landmarks, photo_size, order_masks, silhouette_masks, topology,
         )  # fmt: skip
         self.body, self.frame, self.config = landmarks.body, landmarks.frame, landmarks.config
         self.penetration = PersonPenetration(self.body.proxy_faces, self.config, tolerance)
+        self._prior = prior
         self._attract = attract and self.config.weight_touch > 0
         self._pairs: OrderPairs | None = None
         self._touch: TouchPoints | None = None
@@ -65,6 +69,8 @@ class JointEnergy:
         """Sum over all people and pairs."""
         c = self.config
         total = self.landmarks(variables).sum()
+        if self._prior is not None:
+            total = total + self._prior(variables)
         if len(variables.turn) > 1 and c.weight_penetration > 0:
             proxies = variables.place(self.body.proxy_skinned(variables.local_params(self.frame)))
             total = total + self.penetration(proxies)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from huddle3d.errors import StageError
+from huddle3d.diffusion import load_prior
+from huddle3d.errors import InputError, StageError
 from huddle3d.fitting._config import FitConfig
 from huddle3d.fitting._contact_term import deepest_mm
 from huddle3d.fitting._energy import JointEnergy
@@ -16,6 +17,7 @@ from huddle3d.fitting._image_terms import shrink_masks
 from huddle3d.fitting._initialise import initialise
 from huddle3d.fitting._landmark_terms import FOOT_POINTS, LandmarkTerms
 from huddle3d.fitting._observations import Observations, observe
+from huddle3d.fitting._prior_term import PriorTerm
 from huddle3d.fitting._quality import SEEN, confidence_of, depth_spread, describe, reprojection
 from huddle3d.fitting._solver import Outcome, minimise
 from huddle3d.fitting._state import Frame, Variables, project_view
@@ -26,11 +28,21 @@ from huddle3d.scene import Bodies, People2D, Photo
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
+    from huddle3d.diffusion import PairPrior
 
 __all__ = ["fit"]
 
 
-def fit(photo: Photo, people: People2D, config: FitConfig | None = None, *, body: BodyModel, seed: int = 0, progress: Progress = silent) -> Bodies:
+def fit(
+    photo: Photo,
+    people: People2D,
+    config: FitConfig | None = None,
+    *,
+    body: BodyModel,
+    prior: PairPrior | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Bodies:
     """Fit one body to each person of a photo, all in one upright world with the camera.
 
     Stages: (0) each person alone from keypoints and 3D landmarks, in several facings; (1) everybody and the camera on landmarks, with
@@ -46,6 +58,7 @@ def fit(photo: Photo, people: People2D, config: FitConfig | None = None, *, body
         people: keypoints, 3D landmarks, masks. K >= 1.
         config: weights and iterations.
         body: the body model, on the CPU.
+        prior: the proxemics prior for ``weight_prior`` > 0; None takes the embedded one.
         seed: kept in the signature of every stage; this stage draws no random numbers.
         progress: told the stages.
 
@@ -54,18 +67,20 @@ def fit(photo: Photo, people: People2D, config: FitConfig | None = None, *, body
 
     Raises:
         StageError: no person, or a person without a single observed body keypoint.
+        InputError: ``weight_prior`` is given, but there is no prior for this body model.
     """
     config = config or FitConfig()
     _check(photo, people)
+    prior = _prior(body, config, prior)
     frame = Frame.build(body, photo, config)
     observed = observe(photo, people, frame.focal_px, config, body.landmark_valid)
     first, _ = initialise(body, frame, observed, config, progress=_part(progress, 0.0, 0.25))
     with torch.no_grad():
         terms = LandmarkTerms.build(body, frame, observed, first, config, with_world=True)
         first = initial_world(terms, first)
-    outcome = _joint_stages(_Task(photo, people, config, body, frame, observed), first, progress)
+    outcome = _joint_stages(_Task(photo, people, config, body, frame, observed, prior), first, progress)
     progress(1.0, "measuring")
-    return _result(_Task(photo, people, config, body, frame, observed), outcome)
+    return _result(_Task(photo, people, config, body, frame, observed, prior), outcome)
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,16 @@ class _Task:
     body: BodyModel
     frame: Frame
     observed: Observations
+    prior: PairPrior | None
+
+
+def _prior(body: BodyModel, config: FitConfig, prior: PairPrior | None) -> PairPrior | None:
+    if config.weight_prior <= 0:
+        return None
+    prior = prior or load_prior()
+    if prior.model != body.name or max(prior.space.joints) >= body.num_joints:
+        raise InputError(f"The proxemics prior is for bodies of {prior.model!r}, not of {body.name!r}.", next_step="Set weight_prior to 0.")
+    return prior
 
 
 def _check(photo: Photo, people: People2D) -> None:
@@ -119,7 +144,8 @@ def _joint_stages(task: _Task, start: Variables, progress: Progress) -> Outcome:
 
     def energy(variables: Variables, tolerance: float, *, with_masks: bool = False, attract: bool = False) -> JointEnergy:
         terms = LandmarkTerms.build(task.body, task.frame, task.observed, variables, c, with_world=True)
-        return JointEnergy(terms, size, order, detail if with_masks else None, topology, tolerance, attract=attract)
+        prior = None if task.prior is None else PriorTerm(task.prior, variables, task.frame, c)
+        return JointEnergy(terms, size, order, detail if with_masks else None, topology, tolerance, attract=attract, prior=prior)
 
     variables = start.rebased()
     joint = minimise(

@@ -11,7 +11,7 @@ from huddle3d.errors import WeightsMissingError
 from huddle3d.progress import Progress, silent
 from huddle3d.weights._archive import ArchiveError, read_member
 from huddle3d.weights._download import DownloadError, download
-from huddle3d.weights._registry import WeightFile, WeightSet, cache_dir, file_problem, lookup, verify
+from huddle3d.weights._registry import Embedded, WeightFile, WeightSet, cache_dir, file_problem, lookup, verify, weights_path
 
 __all__ = ["fetch"]
 
@@ -30,6 +30,8 @@ def fetch(name: str, *, archive: str | Path | None = None, progress: Progress = 
         WeightsMissingError: without a network, with ``HUDDLE3D_OFFLINE`` set, or if the archive is not the registered one.
     """
     weights = lookup(name)
+    if isinstance(weights.source, Embedded):
+        return weights_path(name)
     target = cache_dir() / name
     if not verify(name):
         return target

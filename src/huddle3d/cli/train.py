@@ -1,0 +1,129 @@
+"""``huddle3d train``: pose banks, and the networks that are learned from synthetic people."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tyro.extras import SubcommandApp
+
+from huddle3d.bodies import load_body
+from huddle3d.cli.console import LogFormat, print_line
+from huddle3d.compute import choose_device
+from huddle3d.errors import InputError
+from huddle3d.progress import Progress
+from huddle3d.training import BankConfig, PriorTraining, harvest, read_banks, train_prior
+
+__all__ = ["build_app"]
+
+
+def build_app() -> SubcommandApp:
+    """The ``train`` group."""
+    app = SubcommandApp()
+    app.command(bank)
+    app.command(prior)
+    return app
+
+
+def _lines(log_format: LogFormat, every: float = 15.0) -> Progress:
+    last = 0.0
+
+    def report(fraction: float, note: str = "") -> None:
+        nonlocal last
+        if time.monotonic() - last > every:
+            last = time.monotonic()
+            print_line(f"{100 * fraction:.1f} % {note}", log_format, fraction=round(fraction, 4))
+
+    return report
+
+
+def bank(
+    count: int = 1000,
+    output: Path = Path("bank.safetensors"),
+    minutes: float | None = None,
+    assets: Path | None = None,
+    workers: int = 1,
+    held: bool = False,
+    seed: int = 0,
+    neighbours: int = 16,
+    overwrite: bool = False,
+    log_format: LogFormat = "text",
+) -> int:
+    """Solve interactions and keep the poses: pairs in contact without deep interpenetration, for `train prior`.
+
+    A run that was stopped goes on when the same command is given again.
+
+    Args:
+        count: Pairs wanted, neighbours of solved pairs included.
+        output: The bank (safetensors).
+        minutes: Stop after so long with what there is.
+        assets: Folder with recorded couples (mocap/60_01.bvh …); every other pair then is a frame of theirs.
+        workers: Processes.
+        held: Only families, takes of motion and heights that training leaves out (for tests).
+        seed: Seed of the first pair; the next ones count up.
+        neighbours: Neighbours tried for each solved pair.
+        overwrite: Replace an existing bank.
+        log_format: Messages as text or as JSON lines (stderr).
+    """
+    if seed < 0 or neighbours < 0:
+        raise InputError("--seed and --neighbours must not be negative.", next_step="Use 0 or more.")
+    config = BankConfig(neighbours=neighbours, held=held, first_seed=seed, assets="" if assets is None else str(assets))
+    made = harvest(output, count, config, minutes=minutes, workers=workers, overwrite=overwrite, progress=_lines(log_format))
+    print_line(f"{output}: {len(made)} pairs from {len(made.group.unique())} solved ones, {len(made.source_names)} sources", log_format)
+    return 0
+
+
+def prior(
+    banks: tuple[Path, ...],
+    output: Path = Path("out/prior"),
+    minutes: float = 30.0,
+    steps: int | None = None,
+    device: str = "auto",
+    tensorboard: bool = False,
+    overwrite: bool = False,
+    log_format: LogFormat = "text",
+    config: PriorTraining = PriorTraining(),  # noqa: B008 - frozen; tyro shows its fields as options
+) -> int:
+    """Train the proxemics prior of Anny: how two people who touch stand to each other.
+
+    Writes prior.safetensors (half precision), state.safetensors and log.jsonl; a run that was stopped goes on when the same command is given
+    again. Held-out families and takes in the banks are not learned.
+
+    Args:
+        banks: Pose banks made by `train bank`.
+        output: Folder.
+        minutes: Time limit of this run.
+        steps: Total number of steps; default as many as fit into the minutes.
+        device: auto, cpu, cuda or cuda:N.
+        tensorboard: Also write events for TensorBoard into OUTPUT (needs the package tensorboard).
+        overwrite: Start anew in a folder that holds a training.
+        log_format: Messages as text or as JSON lines (stderr).
+        config: Settings of the training.
+    """
+    if minutes <= 0 or (steps is not None and steps < 1):
+        raise InputError("--minutes and --steps must be positive.", next_step="For example --minutes 30.")
+    chosen = choose_device(device)
+    print_line(f"device: {chosen.device} ({chosen.reason})", log_format)
+    writer = _writer(output) if tensorboard else None
+
+    def log(step: int, numbers: dict[str, float]) -> None:
+        print_line(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in numbers.items()), log_format, step=step, **numbers)
+        if writer is not None:
+            for k, v in numbers.items():
+                writer.add_scalar(k, v, step)
+
+    _, report = train_prior(
+        read_banks(banks), output, config, body=load_body(), minutes=minutes, steps=steps, device=str(chosen.device), overwrite=overwrite, log=log,
+        progress=_lines(log_format, 60.0),
+    )  # fmt: skip
+    print_line(f"{output / 'prior.safetensors'}: estimates off by {report.rough_mm:.1f} mm become {report.restored_mm:.1f} mm", log_format)
+    return 0
+
+
+def _writer(output: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as e:
+        raise InputError("TensorBoard is not installed.", next_step="pip install tensorboard, or leave --tensorboard out.") from e
+    return SummaryWriter(str(output))

@@ -1,0 +1,28 @@
+"""Trainers: pose banks and the networks that learn from synthetic people."""
+
+from huddle3d.training.augment import RoughConfig, mirrored, rough
+from huddle3d.training.bank import PoseBank, read_bank, read_banks, write_bank
+from huddle3d.training.harvest import BankConfig, harvest, is_held
+from huddle3d.training.prior import PriorTraining, Validation, split_bank, train_prior, validate_prior
+from huddle3d.training.vary import VaryConfig, measure_pairs, neighbours
+
+__all__ = [
+    "BankConfig",
+    "PoseBank",
+    "PriorTraining",
+    "RoughConfig",
+    "Validation",
+    "VaryConfig",
+    "harvest",
+    "is_held",
+    "measure_pairs",
+    "mirrored",
+    "neighbours",
+    "read_bank",
+    "read_banks",
+    "rough",
+    "split_bank",
+    "train_prior",
+    "validate_prior",
+    "write_bank",
+]
