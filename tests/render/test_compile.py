@@ -12,7 +12,7 @@ MODULES = sorted(p.stem for p in Path(huddle3d.render.__file__).parent.glob("_*_
 
 
 def test_all_kernel_modules_are_listed():
-    assert MODULES == ["_attribute_kernels", "_points_kernels", "_raster_kernels", "_visibility_kernels"]
+    assert MODULES == ["_attribute_kernels", "_points_kernels", "_raster_kernels", "_shading_kernels", "_visibility_kernels"]
 
 
 @pytest.mark.parametrize("name", MODULES)

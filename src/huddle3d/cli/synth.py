@@ -38,7 +38,9 @@ def scenes(
     overwrite: bool = False,
     log_format: LogFormat = "text",
 ) -> int:
-    """Write seeded scenes of dressed people who touch: the picture, and its truth (meshes, bodies, masks, normals, depth, ids).
+    """Write seeded scenes of dressed people who touch: the picture, and its truth.
+
+    Meshes, bodies, keypoints with visibility, masks, normals, depth, ids of people and body parts, contacts: docs/how-to/synthesis.md lists the files.
 
     Args:
         output: Folder that gets one folder per scene.

@@ -148,6 +148,19 @@ class Camera:
             xy = xy * depth[..., None]
         return apply(self.T_world_cam, torch.cat([xy, depth[..., None]], -1))
 
+    def ray_maps(self) -> tuple[Float[Tensor, "*batch 3 3"], Float[Tensor, "*batch 3 3"]]:
+        """``(start, ahead)``: the world point of pixel ``p = (u, v, 1)`` at depth z is ``start p + (z - 1) ahead p``, for both kinds of camera."""
+        back = self.T_world_cam
+        R, rays = back[..., :3, :3], torch.linalg.inv(self.K)
+        at_one = R @ rays
+        shift = torch.zeros_like(at_one)
+        shift[..., :, 2] = back[..., :3, 3]
+        if self.is_perspective:
+            return at_one + shift, at_one
+        ahead = torch.zeros_like(at_one)
+        ahead[..., :, 2] = R[..., :, 2]
+        return at_one + shift, ahead
+
     def pixel_centres(self) -> Float[Tensor, "height width 2"]:
         """``(u, v)`` of each pixel centre."""
         v, u = torch.meshgrid(

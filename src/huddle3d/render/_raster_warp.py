@@ -11,7 +11,7 @@ from huddle3d.compute import launch_rows, threads, warp
 from huddle3d.render._corners import NEAR
 from huddle3d.render._raster_torch import EMPTY
 
-__all__ = ["bands_of", "rasterize_warp"]
+__all__ = ["bands_of", "rasterize_warp", "scan_warp"]
 
 
 def bands_of(views: int, height: int, device: torch.device) -> int:
@@ -27,16 +27,13 @@ class _Rasterize(torch.autograd.Function):
         from huddle3d.render import _raster_kernels as kernels
 
         wp, device, views = warp(), corner.device, len(corner)
-        key = torch.full((views, height, width), EMPTY, dtype=torch.int64, device=device)
+        key = scan_warp(corner, faces, width, height)
         face_id = torch.full((views, height, width), -1, dtype=torch.int32, device=device)
         bary = torch.zeros((views, height, width, 3), dtype=torch.float32, device=device)
         depth = torch.zeros((views, height, width), dtype=torch.float32, device=device)
         c, f = wp.from_torch(corner.detach(), dtype=wp.vec4f), wp.from_torch(faces, dtype=wp.vec3i)
-        k = wp.from_torch(key)
-        bands = bands_of(views, height, device)
-        launch_rows(kernels.scan_triangles, views * bands, max(1, len(faces)), [c, f, NEAR, bands, k], device)
         outputs = [wp.from_torch(face_id), wp.from_torch(bary, dtype=wp.vec3f), wp.from_torch(depth)]
-        launch_rows(kernels.resolve, views * height, width, [c, f, k, EMPTY, *outputs], device)
+        launch_rows(kernels.resolve, views * height, width, [c, f, wp.from_torch(key), EMPTY, *outputs], device)
         ctx.save_for_backward(corner, faces, face_id)
         ctx.mark_non_differentiable(face_id)
         return face_id, bary, depth
@@ -68,3 +65,18 @@ class _Rasterize(torch.autograd.Function):
 def rasterize_warp(corner: Tensor, faces: Tensor, width: int, height: int) -> tuple[Tensor, Tensor, Tensor]:
     """Face index, barycentrics and depth of float32 corners ``(views, V, 4)``."""
     return _Rasterize.apply(corner.contiguous(), faces.int().contiguous(), width, height)  # type: ignore[return-value]
+
+
+def scan_warp(corner: Tensor, faces: Tensor, width: int, height: int) -> Tensor:
+    """Keys ``(views, height, width)`` of the nearest faces: depth bits in the high word, face in the low one; ``EMPTY`` where there is none.
+
+    Corners float32, faces int32, both contiguous.
+    """
+    from huddle3d.render import _raster_kernels as kernels
+
+    wp, device, views = warp(), corner.device, len(corner)
+    key = torch.full((views, height, width), EMPTY, dtype=torch.int64, device=device)
+    bands = bands_of(views, height, device)
+    inputs = [wp.from_torch(corner.detach(), dtype=wp.vec4f), wp.from_torch(faces, dtype=wp.vec3i), NEAR, bands, wp.from_torch(key)]
+    launch_rows(kernels.scan_triangles, views * bands, max(1, len(faces)), inputs, device)
+    return key

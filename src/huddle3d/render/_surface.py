@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from huddle3d.geometry import Camera, sample_image, vertex_normals
 from huddle3d.render._colour import linear_from_srgb
 from huddle3d.render.interpolate import merge_meshes
 from huddle3d.render.lights import RenderMesh
-from huddle3d.render.raster import Raster
 from huddle3d.render.texture import uv_to_pixels
 
 __all__ = ["Merged", "Samples", "merge", "visible_samples"]
+
+_MAX_STEP = 8
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,62 @@ class Merged:
     """Index of the mesh of each face."""
     first_face: tuple[int, ...]
     """First face of each mesh."""
+    uv: Float[Tensor, "f 3 2"]
+    """Texture coordinates of the face corners; 0 without a texture."""
+    colours: Float[Tensor, "v 3"]
+    """sRGB by vertex, for meshes without a texture."""
+    gloss: Float[Tensor, "v 2"]
+    """Specular strength and shininess."""
+    texel_area: Float[Tensor, "f"]
+    """Area of each face on its texture [texels]."""
+    memo: dict[tuple[int | str, ...], Tensor] = field(default_factory=dict, compare=False, repr=False)
+    """Textures averaged down, by mesh and step, and other forms of the above; filled as they are needed."""
+
+    def texture(self, index: int, step: int) -> UInt8[Tensor, "th tw 3"]:
+        """The texture of a mesh averaged over squares of ``step`` texels, in 8 bits."""
+        if (index, step) not in self.memo:
+            texture = self.meshes[index].texture
+            assert texture is not None
+            wide = texture.float().permute(2, 0, 1)[None]
+            small = wide if step == 1 else torch.nn.functional.avg_pool2d(wide, step, ceil_mode=True)
+            self.memo[index, step] = (small[0].permute(1, 2, 0).clamp(0, 1) * 255).round().to(torch.uint8).contiguous()
+        return self.memo[index, step]
+
+    def texels(self, steps: tuple[int, ...]) -> UInt8[Tensor, "n 3"]:
+        """The textures of all meshes at their steps, one after the other; one texel if there is none."""
+        key = ("texels", *steps)
+        if key not in self.memo:
+            flat = [self.texture(k, steps[k]).reshape(-1, 3) for k, mesh in enumerate(self.meshes) if mesh.texture is not None]
+            self.memo[key] = torch.cat(flat) if flat else torch.zeros(1, 3, dtype=torch.uint8, device=self.vertices.device)
+        return self.memo[key]
+
+    @property
+    def faces32(self) -> Int[Tensor, "f 3"]:
+        """The faces as the kernels take them."""
+        if ("faces",) not in self.memo:
+            self.memo["faces",] = self.faces.int().contiguous()
+        return self.memo["faces",]
+
+    @property
+    def owner32(self) -> Int[Tensor, "f"]:
+        """The owners as the kernels take them."""
+        if ("owner",) not in self.memo:
+            self.memo["owner",] = self.owner.int().contiguous()
+        return self.memo["owner",]
+
+    def steps(self, face: Int[Tensor, "n"]) -> tuple[int, ...]:
+        """For each mesh the step at which a texel covers at least half a sample on average, from the face of each sample: fine patterns do
+        not flicker."""  # noqa: D205, D209
+        seen = torch.zeros(len(self.faces), dtype=torch.bool, device=face.device)
+        seen[face] = True
+        counts = torch.bincount(self.owner32[face], minlength=len(self.meshes)).tolist()
+        out, bounds = [], [*self.first_face, len(self.faces)]
+        for index, mesh in enumerate(self.meshes):
+            first, last = bounds[index], bounds[index + 1]
+            area = float((self.texel_area[first:last] * seen[first:last]).sum()) if mesh.texture is not None else 0.0
+            level = int(math.log2(max(1.0, math.sqrt(area / max(counts[index], 1)))))
+            out.append(min(1 << level, _MAX_STEP))
+        return tuple(out)
 
 
 @dataclass(frozen=True)
@@ -56,6 +113,20 @@ class Samples:
         return (values[self.corner] * self.bary[..., None]).sum(1)
 
 
+def _look(mesh: RenderMesh) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Texture coordinates of the corners, colours and gloss by vertex, and each face's area on the texture."""
+    like = mesh.vertices.float()
+    uv, area = torch.zeros(len(mesh.faces), 3, 2).to(like), torch.zeros(len(mesh.faces)).to(like)
+    colours = like.new_tensor(mesh.albedo).expand(len(like), 3) if mesh.colours is None else mesh.colours.float()
+    if mesh.texture is not None and mesh.uv is not None and mesh.faces_uv is not None:
+        uv = mesh.uv.float()[mesh.faces_uv.long()]
+        texels = uv * uv.new_tensor([mesh.texture.shape[1], mesh.texture.shape[0]])
+        d1, d2 = texels[:, 1] - texels[:, 0], texels[:, 2] - texels[:, 0]
+        area = (d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]).abs() / 2
+    specular = mesh.specular if isinstance(mesh.specular, Tensor) else like.new_full((len(like),), mesh.specular)
+    return uv, colours, torch.stack([specular.to(like), like.new_full((len(like),), mesh.shininess)], -1), area
+
+
 def merge(meshes: Sequence[RenderMesh]) -> Merged:
     """One mesh of all, in float32."""
     vertices, faces, owner = merge_meshes([(m.vertices.float(), m.faces) for m in meshes])
@@ -64,51 +135,39 @@ def merge(meshes: Sequence[RenderMesh]) -> Merged:
     for mesh in meshes:
         first.append(total)
         total += len(mesh.faces)
-    return Merged(tuple(meshes), vertices, faces, torch.cat(parts) if parts else vertices, owner, tuple(first))
+    if not meshes:
+        nothing = torch.zeros(0)
+        return Merged((), vertices, faces, vertices, owner, (), nothing.reshape(0, 3, 2), vertices, nothing.reshape(0, 2), nothing)
+    uv, colours, gloss, area = (torch.cat(part) for part in zip(*(_look(m) for m in meshes)))
+    return Merged(tuple(meshes), vertices, faces, torch.cat(parts), owner, tuple(first), uv, colours, gloss, area)
 
 
-def _shrunk(texture: Tensor, uv: Tensor, pixel_area: float) -> Tensor:
-    """The texture averaged down until a texel covers at least half a pixel on average: keeps fine patterns from flickering."""
-    texels = uv * torch.tensor([texture.shape[1], texture.shape[0]], dtype=uv.dtype, device=uv.device)
-    d1, d2 = texels[:, 1] - texels[:, 0], texels[:, 2] - texels[:, 0]
-    area = (d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]).abs().sum() / 2
-    level = int(math.log2(max(1.0, math.sqrt(float(area) / max(pixel_area, 1.0)))))
-    step = min(1 << level, 8)
-    return texture if step == 1 else torch.nn.functional.avg_pool2d(texture.permute(2, 0, 1)[None], step, ceil_mode=True)[0].permute(1, 2, 0)
-
-
-def _albedo(mesh: RenderMesh, face: Tensor, bary: Tensor) -> Tensor:
+def _albedo(merged: Merged, index: int, step: int, face: Tensor, bary: Tensor) -> Tensor:
     """Colours (sRGB) of samples on the faces of one mesh."""
-    if mesh.texture is not None and mesh.uv is not None and mesh.faces_uv is not None:
-        uv = mesh.uv.float()[mesh.faces_uv.long()]
-        seen = torch.zeros(len(uv), dtype=torch.bool, device=face.device)
-        seen[face] = True
-        texture = _shrunk(mesh.texture.float(), uv[seen], float(len(face)))
-        return sample_image(texture, uv_to_pixels((uv[face] * bary[..., None]).sum(1), texture))
-    if mesh.colours is not None:
-        return (mesh.colours.float()[mesh.faces.long()[face]] * bary[..., None]).sum(1)
-    return torch.tensor(mesh.albedo, dtype=torch.float32, device=bary.device).expand(len(face), 3)
+    if merged.meshes[index].texture is None:
+        return (merged.colours[merged.faces[face]] * bary[..., None]).sum(1)
+    texture = merged.texture(index, step).float() / 255
+    return sample_image(texture, uv_to_pixels((merged.uv[face] * bary[..., None]).sum(1), texture))
 
 
-def visible_samples(merged: Merged, raster: Raster, camera: Camera) -> Samples:
+def visible_samples(merged: Merged, face_id: Int[Tensor, "height width"], bary: Float[Tensor, "height width 3"], camera: Camera) -> Samples:
     """The samples that one unbatched camera sees."""
-    face_id = raster.face_id[0].flatten()
-    pixel = (face_id >= 0).nonzero()[:, 0]
-    face = face_id[pixel].long()
-    bary, corner = raster.bary[0].reshape(-1, 3)[pixel], merged.faces[face]
+    flat = face_id.flatten()
+    pixel = (flat >= 0).nonzero()[:, 0]
+    face = flat[pixel].long()
+    bary, corner = bary.reshape(-1, 3)[pixel], merged.faces[face]
     position = (merged.vertices[corner] * bary[..., None]).sum(1)
     normal = torch.nn.functional.normalize((merged.normals[corner] * bary[..., None]).sum(1), dim=-1)
     toward = view_directions(camera, position)
     normal = torch.where((normal * toward).sum(-1, keepdim=True) < -0.15, -normal, normal)
     albedo = torch.zeros_like(position)
-    specular, shininess = torch.zeros_like(bary[:, 0]), torch.ones_like(bary[:, 0])
     owner = merged.owner[face]
-    for index, mesh in enumerate(merged.meshes):
+    for index, step in enumerate(merged.steps(face)):
         mine = (owner == index).nonzero()[:, 0]
         if len(mine):
-            albedo[mine] = _albedo(mesh, face[mine] - merged.first_face[index], bary[mine])
-            specular[mine], shininess[mine] = mesh.specular, mesh.shininess
-    return Samples(pixel, corner, bary, position, normal, linear_from_srgb(albedo.clamp(0, 1)), specular, shininess)
+            albedo[mine] = _albedo(merged, index, step, face[mine], bary[mine])
+    gloss = (merged.gloss[corner] * bary[..., None]).sum(1)
+    return Samples(pixel, corner, bary, position, normal, linear_from_srgb(albedo.clamp(0, 1)), gloss[:, 0], gloss[:, 1])
 
 
 def view_directions(camera: Camera, position: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:

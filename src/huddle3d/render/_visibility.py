@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -12,9 +13,9 @@ from torch import Tensor
 from huddle3d.compute import kernel_backend, launch_rows, warp
 from huddle3d.geometry import Camera, look_at
 from huddle3d.render._corners import corners
-from huddle3d.render.raster import rasterize
+from huddle3d.render.raster import depth_buffer
 
-__all__ = ["ShadowMaps", "sphere_directions"]
+__all__ = ["ShadowMaps", "disc", "sphere_directions"]
 
 
 def sphere_directions(count: int) -> Float[Tensor, "count 3"]:
@@ -25,10 +26,10 @@ def sphere_directions(count: int) -> Float[Tensor, "count 3"]:
     return torch.stack([r * torch.cos(angle), y, r * torch.sin(angle)], -1).float()
 
 
-def _disc(reach: float, taps: int) -> Float[Tensor, "taps 2"]:
-    """Evenly spread offsets in a disc [px]; one tap is its centre."""
+def disc(taps: int) -> Float[Tensor, "taps 2"]:
+    """Evenly spread places in the unit disc; one tap is its centre."""
     k = torch.arange(taps, dtype=torch.float32)
-    radius = reach * ((k + 0.5) / taps).sqrt() if taps > 1 else torch.zeros(1)
+    radius = ((k + 0.5) / taps).sqrt() if taps > 1 else torch.zeros(1)
     angle = k * math.pi * (3 - math.sqrt(5))
     return radius[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], -1)
 
@@ -53,63 +54,125 @@ class ShadowMaps:
         directions = directions.to(vertices)
         T = look_at(centre + 2 * radius * directions, centre.expand_as(directions))
         camera = Camera.orthographic(1.02 * radius, size, size, T)
-        depth = rasterize(vertices, faces, camera).depth
-        return ShadowMaps(camera, torch.where(depth > 0, depth, torch.inf), centre, radius)
+        return ShadowMaps(camera, depth_buffer(vertices, faces, camera), centre, radius)
 
     def lit(
-        self, light: int, points: Float[Tensor, "n 3"], normals: Float[Tensor, "n 3"], *, softness: float = 0.0, taps: int = 1
+        self,
+        light: int,
+        points: Float[Tensor, "n 3"],
+        normals: Float[Tensor, "n 3"],
+        *,
+        softness: float = 0.0,
+        taps: int = 1,
+        size_deg: float = 0.0,
+        turn: Float[Tensor, "n"] | None = None,
     ) -> Float[Tensor, "n"]:
         """Visible fraction of a light at surface points: depth comparisons over a disc of ``softness`` times the radius.
 
         Points outside the map are lit. Points are lifted along their normals by 1.5 texels so that surfaces do not shade themselves.
+
+        Args:
+            light: which map.
+            points: world.
+            normals: unit.
+            softness: radius of the shadow's edge, as a fraction of :attr:`radius`.
+            taps: depth comparisons.
+            size_deg: angle under which the light is seen [deg]; more than 0: the edge grows with the distance from what blocks (and ``softness``
+                is not used).
+            turn: angle [rad] by which the disc of each point is turned, which trades bands for noise; used with ``size_deg``.
         """
-        texel = 2.04 * self.radius / self.depth.shape[-1]
-        offsets = _disc(softness * self.radius / texel, taps).to(points)
-        lift, fade = 1.5 * texel, 2 * texel
+        soft = self.soft(softness, size_deg)
+        places, turn = disc(taps).to(points), torch.zeros(1).to(points) if turn is None else turn
         if kernel_backend() == "torch":
-            return self._lit_torch(light, points + lift * normals, offsets, fade)
+            return self._lit_torch(light, points + self.lift * normals, normals, places, soft, turn)
         from huddle3d.render._visibility_kernels import CHUNK, lit_fraction
 
         wp = warp()
         out = torch.zeros(len(points), dtype=torch.float32, device=points.device)
         inputs = [wp.from_torch(t.contiguous(), dtype=wp.vec3f) for t in (points, normals)]
-        inputs += [wp.from_torch(self._rows()[light], dtype=wp.vec4f), wp.from_torch(self.depth[light]), wp.from_torch(offsets, dtype=wp.vec2f)]
-        launch_rows(lit_fraction, -(-len(points) // CHUNK), CHUNK, [*inputs, lift, fade, wp.from_torch(out)], points.device)
+        inputs += [wp.from_torch(self.rows, dtype=wp.vec4f), light, wp.from_torch(self.depth), wp.from_torch(places, dtype=wp.vec2f)]
+        inputs += [*soft, wp.from_torch(turn.contiguous()), self.lift, self.fade, wp.from_torch(out)]
+        launch_rows(lit_fraction, -(-len(points) // CHUNK), CHUNK, inputs, points.device)
+        return out
+
+    @property
+    def texel(self) -> float:
+        """Side of a map's pixel [world units]."""
+        return 2.04 * self.radius / self.depth.shape[-1]
+
+    @property
+    def lift(self) -> float:
+        """Points are moved off their surface by this before they are looked up [world units]."""
+        return 1.5 * self.texel
+
+    @property
+    def fade(self) -> float:
+        """Difference of depth from nothing to full shadow [world units]."""
+        return 2 * self.texel
+
+    def soft(self, softness: float, size_deg: float) -> tuple[float, float, float]:
+        """Disc of a light in pixels: its radius, or its growth per unit of depth and the radius in which blockers are looked for."""
+        spread = math.tan(math.radians(size_deg) / 2) / self.texel
+        return softness * self.radius / self.texel, spread, min(max(spread * self.radius, 1.5), 0.12 * self.depth.shape[-1])
+
+    def weights(
+        self, points: Float[Tensor, "n 3"], normals: Float[Tensor, "n 3"], directions: Float[Tensor, "lights 3"]
+    ) -> Float[Tensor, "n lights"]:
+        """``max(0, normal · direction) * lit`` for each map; one depth comparison each."""
+        if kernel_backend() == "torch":
+            lifted = points + self.lift * normals
+            single = torch.zeros(1, 2).to(points), (0.0, 0.0, 0.0), torch.zeros(1).to(points)
+            return torch.stack([(normals @ d).clamp_min(0) * self._lit_torch(k, lifted, normals, *single) for k, d in enumerate(directions)], -1)
+        from huddle3d.render._visibility_kernels import CHUNK, sky_weights
+
+        wp = warp()
+        out = torch.zeros(len(points), len(directions), dtype=torch.float32, device=points.device)
+        inputs = [wp.from_torch(t.contiguous(), dtype=wp.vec3f) for t in (points, normals)]
+        inputs += [wp.from_torch(self.rows, dtype=wp.vec4f), wp.from_torch(self.depth), wp.from_torch(directions.contiguous(), dtype=wp.vec3f)]
+        launch_rows(sky_weights, -(-len(points) // CHUNK), CHUNK, [*inputs, self.lift, self.fade, wp.from_torch(out)], points.device)
         return out
 
     def gather(
         self, points: Float[Tensor, "n 3"], normals: Float[Tensor, "n 3"], directions: Float[Tensor, "lights 3"], colours: Float[Tensor, "lights 3"]
     ) -> Float[Tensor, "n 3"]:
         """Sum over the lights of ``colour * max(0, normal · direction) * lit``; one depth comparison per light."""
-        texel = 2.04 * self.radius / self.depth.shape[-1]
-        lift, fade = 1.5 * texel, 2 * texel
-        if kernel_backend() == "torch":
-            lifted, centre = points + lift * normals, torch.zeros(1, 2).to(points)
-            weights = [(normals @ d).clamp_min(0) * self._lit_torch(k, lifted, centre, fade) for k, d in enumerate(directions)]
-            return torch.stack(weights, -1) @ colours
-        from huddle3d.render._visibility_kernels import CHUNK, ambient_light
+        return self.weights(points, normals, directions) @ colours
 
-        wp = warp()
-        out = torch.zeros_like(points)
-        inputs = [wp.from_torch(t.contiguous(), dtype=wp.vec3f) for t in (points, normals)]
-        inputs += [wp.from_torch(self._rows(), dtype=wp.vec4f), wp.from_torch(self.depth)]
-        inputs += [wp.from_torch(t.contiguous(), dtype=wp.vec3f) for t in (directions, colours)]
-        launch_rows(ambient_light, -(-len(points) // CHUNK), CHUNK, [*inputs, lift, fade, wp.from_torch(out, dtype=wp.vec3f)], points.device)
-        return out
-
-    def _rows(self) -> Float[Tensor, "lights 3 4"]:
+    @functools.cached_property
+    def rows(self) -> Float[Tensor, "lights 3 4"]:
         """The projections ``(x, y, z, 1) -> (u, v, depth)``."""
         eye = torch.eye(3, dtype=self.depth.dtype, device=self.depth.device)
         image = corners(torch.cat([eye, torch.zeros_like(eye[:1])]), self.camera)[..., [0, 1, 3]]
         return torch.cat([image[:, :3] - image[:, 3:], image[:, 3:]], 1).transpose(1, 2).contiguous()
 
-    def _lit_torch(self, light: int, points: Float[Tensor, "n 3"], offsets: Float[Tensor, "taps 2"], fade: float) -> Float[Tensor, "n"]:
+    def _lit_torch(
+        self, light: int, points: Tensor, normals: Tensor, places: Float[Tensor, "taps 2"], soft: tuple[float, float, float], turn: Tensor
+    ) -> Float[Tensor, "n"]:
         """The kernel's plain twin."""
-        uv, z = self.camera[light].project(points)
-        size, flat, blocked = self.depth.shape[-1], self.depth[light].flatten(), torch.zeros_like(z)
-        for offset in offsets:
-            at = (uv + offset).floor()
-            inside = ((at >= 0) & (at < size)).all(-1)
-            index = (at[:, 1] * size + at[:, 0]).where(inside, 0).long()
-            blocked += ((z - flat[index]) / fade).clamp(0, 1).where(inside, 0)
-        return 1 - blocked / len(offsets)
+        u, v, z = (points @ self.rows[light, :, :3].T + self.rows[light, :, 3]).unbind(-1)
+        flat, (reach, spread, search) = self.depth[light].flatten(), soft
+        size = self.depth.shape[-1]
+
+        def depth_at(x: Tensor, y: Tensor) -> Tensor:
+            x, y = x.floor(), y.floor()
+            inside = (x >= 0) & (y >= 0) & (x < size) & (y < size)
+            return torch.where(inside, flat[(y * size + x).where(inside, 0).long()], torch.inf)
+
+        def blocked(x: Tensor, y: Tensor, at: Tensor) -> Tensor:
+            return ((at - depth_at(x, y)) / self.fade).clamp(0, 1)
+
+        if spread <= 0:
+            return 1 - torch.stack([blocked(u + reach * d[0], v + reach * d[1], z) for d in places]).mean(0)
+        steep = (normals @ self.rows[light, 2, :3]).clamp_max(-0.25)
+        gu, gv = (-(normals @ self.rows[light, k, :3]) / steep * self.texel**2 for k in (0, 1))
+        c, s = torch.cos(turn), torch.sin(turn)
+        turned = [(c * d[0] - s * d[1], s * d[0] + c * d[1]) for d in places]
+        found, total = torch.zeros_like(z), torch.zeros_like(z)
+        for du, dv in turned:
+            d = depth_at(u + search * du, v + search * dv) - search * (gu * du + gv * dv)
+            nearer = d < z - self.fade
+            found, total = found + nearer, total + d.where(nearer, 0)
+        wide = (spread * (z - total / found.clamp_min(1))).clamp(0.7, search)
+        taps = [blocked(u + wide * du, v + wide * dv, z + wide * (gu * du + gv * dv)) for du, dv in turned]
+        mixed = torch.where(found > 0, torch.stack(taps).mean(0), blocked(u, v, z))
+        return 1 - torch.where(found == len(places), 1.0, mixed)

@@ -34,6 +34,8 @@ class Light:
     """Whether bodies cast shadows in it, on each other and on the ground."""
     softness: float = 0.01
     """Radius of the shadow's edge as a fraction of the scene's radius."""
+    size_deg: float = 0.0
+    """Angle under which the light is seen [deg]; more than 0: the shadow's edge grows with the distance from what casts it, instead of ``softness``."""
 
 
 STUDIO_LIGHTS = (
@@ -56,6 +58,8 @@ class ShadeConfig:
     """Light from above, linear RGB; what the bodies cover of it is dark (ambient occlusion)."""
     bounce: Colour = (0.55, 0.5, 0.46)
     """Light from below, linear RGB."""
+    glow: Light | None = None
+    """A broad light in world axes (a window, a softbox near by), part of the ambient light: it falls off with the cube of the cosine."""
     ambient_directions: int = 40
     """Directions in which occlusion of the ambient light is tested; 0 turns occlusion off."""
     wrap: float = 0.12
@@ -100,8 +104,8 @@ class RenderMesh:
     """Without texture and vertex colours."""
     normals: Float[Tensor, "V 3"] | None = None
     """Unit normals by vertex instead of the area-weighted ones."""
-    specular: float = 0.6
-    """Strength of the highlight: 0 chalk, 0.6 skin, 1 plastic."""
+    specular: float | Float[Tensor, "V"] = 0.6
+    """Strength of the highlight, one or by vertex: 0 chalk, 0.6 skin, 1 plastic."""
     shininess: float = 18.0
     """Blinn-Phong exponent of the highlight."""
 
@@ -110,6 +114,8 @@ class RenderMesh:
             raise ShapeError("vertices", self.vertices.shape, ("V", 3))
         if self.faces.ndim != 2 or self.faces.shape[-1] != 3:
             raise ShapeError("faces", self.faces.shape, ("F", 3))
+        if isinstance(self.specular, Tensor) and self.specular.shape != self.vertices.shape[:1]:
+            raise ShapeError("specular", self.specular.shape, (len(self.vertices),))
         if self.texture is not None and (self.uv is None or self.faces_uv is None):
             raise InputError("A texture needs texture coordinates.", next_step="Give uv and faces_uv with it.")
 

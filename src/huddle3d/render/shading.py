@@ -3,140 +3,184 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from huddle3d.errors import ShapeError
+from huddle3d.compute import kernel_backend
+from huddle3d.errors import InputError, ShapeError
 from huddle3d.geometry import Camera, sample_image
 from huddle3d.render._colour import linear_from_srgb, srgb_from_linear
+from huddle3d.render._corners import corners
+from huddle3d.render._lamps import Lamps
+from huddle3d.render._sky import SkyView
 from huddle3d.render._surface import Merged, Samples, merge, view_directions, visible_samples
-from huddle3d.render._visibility import ShadowMaps, sphere_directions
-from huddle3d.render.lights import Light, RenderMesh, ShadeConfig
+from huddle3d.render._visibility import ShadowMaps
+from huddle3d.render.lights import RenderMesh, ShadeConfig
 from huddle3d.render.raster import rasterize
 
 __all__ = ["LitScene", "shade"]
 
-AMBIENT_SIZE = 192
-"""Side of the shadow maps that measure ambient occlusion [px]."""
-SHADOW_TAPS = 12
-"""Depth comparisons per shadow test."""
-GROUND_GRID = 128
-"""Side of the grid on which the ground's ambient light is measured."""
-
 
 @dataclass(frozen=True)
 class LitScene:
-    """Meshes whose ambient light is known, so that many cameras can be rendered at the cost of the direct lights alone."""
+    """Meshes whose view of the sky is known, so that many cameras and lights can be rendered at the cost of the direct lights alone."""
 
     merged: Merged
     config: ShadeConfig
-    sky: ShadowMaps | None
-    """One map per ambient direction."""
+    sky: SkyView
+    """What the vertices see of the sky."""
     ambient: Float[Tensor, "v 3"]
     """Ambient light that arrives at each vertex, as a fraction of display white."""
+    cast: dict[tuple[float, ...], ShadowMaps] = field(default_factory=dict, compare=False, repr=False)
+    """Shadow maps of the last lights."""
 
     @staticmethod
     @torch.no_grad()
     def prepare(meshes: Sequence[RenderMesh], config: ShadeConfig) -> LitScene:
         """Merge the meshes and measure how much of the sky each vertex sees."""
         merged = merge(meshes)
-        count = config.ambient_directions
-        sky = ShadowMaps.render(merged.vertices, merged.faces, sphere_directions(count), AMBIENT_SIZE) if count and len(merged.faces) else None
-        return LitScene(merged, config, sky, _ambient(sky, merged.vertices, merged.normals, config))
+        sky = SkyView.of(merged, config.ambient_directions)
+        return LitScene(merged, config, sky, sky.vertices @ sky.colours(config))
 
     @torch.no_grad()
+    def relit(self, config: ShadeConfig, *, specular: float | Float[Tensor, "v"] | None = None) -> LitScene:
+        """The same meshes under other lights; the number of ambient directions stays.
+
+        Args:
+            config: lights and quality.
+            specular: strength of the highlights of all vertices, instead of the meshes' own.
+        """
+        if config.ambient_directions != self.config.ambient_directions:
+            raise InputError("A scene that is lit anew keeps its number of ambient directions.", next_step="Prepare it again for another number.")
+        merged = self.merged
+        if specular is not None:
+            gloss = merged.gloss.clone()
+            gloss[:, 0] = specular
+            merged = replace(merged, gloss=gloss)
+        return LitScene(merged, config, self.sky, self.sky.vertices @ self.sky.colours(config), self.cast)
+
     def render(self, camera: Camera, background: Float[Tensor, "height width 3"] | None = None) -> Float[Tensor, "height width 3"]:
         """The picture of one camera, sRGB in [0, 1]; arguments as for :func:`shade`."""
+        camera = self._single(camera)
+        return srgb_from_linear(self.render_linear(camera, _background(self.config, background, camera)))
+
+    @torch.no_grad()
+    def render_linear(self, camera: Camera, background: Float[Tensor, "height width 3"]) -> Float[Tensor, "height width 3"]:
+        """The picture in linear light, over a background in linear light; surfaces stay below 1."""
+        camera, step = self._single(camera), self.config.supersample
+        canvas = background.to(self.merged.vertices).clone(memory_format=torch.contiguous_format)
+        if canvas.shape != (camera.height, camera.width, 3):
+            raise ShapeError("background", canvas.shape, (camera.height, camera.width, 3))
+        if len(self.merged.faces) == 0:
+            return canvas
+        fine = camera.resized(camera.width * step, camera.height * step)
+        lamps = Lamps.of(self.config.lights, camera, self.merged, self.config.shadow_size, self.cast)
+        if kernel_backend() == "warp":
+            self._draw_warp(canvas, camera, fine, lamps)
+            return canvas
+        raster = rasterize(self.merged.vertices, self.merged.faces, fine)
+        if self.config.ground is not None:
+            self._draw_ground(canvas, camera, raster.face_id[0], lamps)
+        self._draw_surfaces(canvas, fine, raster.face_id[0], raster.bary[0], lamps)
+        return canvas
+
+    def _draw_warp(self, canvas: Tensor, camera: Camera, fine: Camera, lamps: Lamps) -> None:
+        from huddle3d.render._raster_warp import scan_warp
+        from huddle3d.render._shading_warp import ground_warp, surfaces_warp
+
+        corner = corners(self.merged.vertices, fine).contiguous()
+        key = scan_warp(corner, self.merged.faces32, fine.width, fine.height)[0]
+        if self.config.ground is not None:
+            place, ambient, albedo = self._ground()
+            ground_warp(canvas, key, camera.ray_maps(), place, ambient, lamps, albedo, self.config.exposure)
+        surfaces_warp(canvas, key, corner[0], self.merged, self.ambient, lamps, fine, wrap=self.config.wrap, exposure=self.config.exposure)
+
+    def _ground(self) -> tuple[tuple[float, Tensor, float], tuple[Tensor, Tensor, float], Tensor | None]:
+        """Height of the ground, centre and radius of the scene; ambient light on it; its albedo."""
+        config, v = self.config, self.merged.vertices
+        assert config.ground is not None
+        centre = (v.amin(0) + v.amax(0)) / 2
+        place = config.ground, centre, max(float((v - centre).norm(dim=-1).max()), 1e-6)
+        ambient = self.sky.open_ground(config), *self.sky.ground(config.ground, config)
+        return place, ambient, None if config.ground_albedo is None else linear_from_srgb(v.new_tensor(config.ground_albedo))
+
+    def _single(self, camera: Camera) -> Camera:
         camera = camera.batched()
         if len(camera.K) != 1:
             raise ShapeError("camera.K", camera.K.shape, (1, 3, 3))
-        camera = camera[0].to(torch.float32).to(self.merged.vertices.device)
-        step = self.config.supersample
-        fine = camera.resized(camera.width * step, camera.height * step)
-        base = _background(self.config, background, camera)
-        canvas = base.repeat_interleave(step, 0).repeat_interleave(step, 1).reshape(-1, 3)
-        if len(self.merged.faces) == 0:
-            return srgb_from_linear(base)
-        raster = rasterize(self.merged.vertices, self.merged.faces, fine)
-        lights = [(light, _world_direction(light, camera)) for light in self.config.lights]
-        maps = ShadowMaps.render(
-            self.merged.vertices, self.merged.faces, torch.stack([d for _, d in lights] or [torch.zeros(3)]), self.config.shadow_size
-        )
-        if self.config.ground is not None:
-            self._draw_ground(canvas, fine, raster.depth[0].flatten(), lights, maps)
-        samples = visible_samples(self.merged, raster, fine)
-        canvas[samples.pixel] = _shoulder(self._radiance(samples, fine, lights, maps) * self.config.exposure)
-        return srgb_from_linear(canvas.reshape(camera.height, step, camera.width, step, 3).mean((1, 3)))
+        return camera[0].to(torch.float32).to(self.merged.vertices.device)
 
-    def _radiance(self, s: Samples, camera: Camera, lights: list[tuple[Light, Tensor]], maps: ShadowMaps) -> Tensor:
-        """Light that leaves the samples towards the viewer (linear)."""
-        toward = view_directions(camera, s.position)
+    def _draw_surfaces(self, canvas: Tensor, fine: Camera, face_id: Tensor, bary: Tensor, lamps: Lamps) -> None:
+        samples, step = visible_samples(self.merged, face_id, bary, fine), self.config.supersample
+        light = torch.zeros(fine.height * fine.width, 3).to(canvas)
+        light[samples.pixel] = _shoulder(self._radiance(samples, fine, lamps) * self.config.exposure)
+        height, width = canvas.shape[:2]
+        covered = (face_id >= 0).reshape(height, step, width, step).sum((1, 3))[..., None] / step**2
+        canvas.copy_(canvas * (1 - covered) + light.reshape(height, step, width, step, 3).mean((1, 3)))
+
+    def _radiance(self, s: Samples, camera: Camera, lamps: Lamps) -> Tensor:
+        """Light that leaves the samples towards the viewer (linear): the kernel's plain twin."""
+        toward, turn = view_directions(camera, s.position), _turns(s.pixel, camera.width)
         facing = (s.normal * toward).sum(-1).clamp(0, 1)
         ambient = s.of_vertices(self.ambient)
         # the sky's own reflection: stronger at grazing angles (Schlick's Fresnel term), dimmed where the ambient light is
         mirror = 0.04 + 0.96 * (1 - facing) ** 5
         out = s.albedo * ambient + (0.35 * s.specular * mirror)[:, None] * ambient
-        for index, (light, direction) in enumerate(lights):
+        for index, (direction, colour) in enumerate(zip(lamps.direction, lamps.colour)):
             cosine = (s.normal * direction).sum(-1)
             diffuse = ((cosine + self.config.wrap) / (1 + self.config.wrap)).clamp_min(0)
             half = torch.nn.functional.normalize(toward + direction, dim=-1)
             fresnel = 0.04 + 0.96 * (1 - (half * toward).sum(-1).clamp(0, 1)) ** 5
             lobe = (s.shininess + 8) / 8 * (s.normal * half).sum(-1).clamp_min(0) ** s.shininess
             highlight = s.specular * fresnel * lobe * cosine.clamp_min(0)
-            seen = maps.lit(index, s.position, s.normal, softness=light.softness, taps=SHADOW_TAPS) if light.shadow else torch.ones_like(cosine)
-            colour = torch.tensor(light.colour, dtype=torch.float32, device=seen.device) * light.intensity
+            seen = lamps.seen(index, s.position, s.normal, turn)
             out = out + (s.albedo * diffuse[:, None] + highlight[:, None]) * seen[:, None] * colour
         return out
 
-    def _draw_ground(self, canvas: Tensor, camera: Camera, depth: Tensor, lights: list[tuple[Light, Tensor]], maps: ShadowMaps) -> None:
-        """Shadows on the ground plane, and its colour if it has one, over the background (in place)."""
-        assert self.config.ground is not None
-        uv = camera.pixel_centres().reshape(-1, 2)
-        start, ahead = camera.unproject(uv, torch.ones_like(uv[:, 0])), camera.unproject(uv, torch.full_like(uv[:, 0], 2.0))
-        slope = (ahead - start)[:, 1]
-        z = 1 + (self.config.ground - start[:, 1]) / torch.where(slope.abs() < 1e-9, torch.full_like(slope, 1e-9), slope)
-        seen = (z > 1e-3) & (z < 1e4) & ((depth == 0) | (z < depth))
-        pixel = seen.nonzero()[:, 0]
-        points = start[pixel] + (z[pixel, None] - 1) * (ahead - start)[pixel]
-        distance = (points - maps.centre).norm(dim=-1) / maps.radius
-        full, got = self._ground_light(points, distance, lights, maps)
-        if self.config.ground_albedo is None:
-            canvas[pixel] = canvas[pixel] * (got / full.clamp_min(1e-6))
+    def _draw_ground(self, canvas: Tensor, camera: Camera, face_id: Int[Tensor, "fine_h fine_w"], lamps: Lamps) -> None:
+        """Shadows on the ground plane, and its colour if it has one, where a pixel is not all surface (in place)."""
+        config, v = self.config, self.merged.vertices
+        place, ambient, albedo = self._ground()
+        height, centre, radius = place
+        step, flat = config.supersample, canvas.reshape(-1, 3)
+        covered = (face_id >= 0).reshape(len(canvas), step, -1, step).all(3).all(1).flatten()
+        start, ahead = camera.ray_maps()
+        uv = torch.cat([camera.pixel_centres().reshape(-1, 2), torch.ones(len(flat), 1).to(v)], -1)
+        a, d = uv @ start.T, uv @ ahead.T
+        slope = torch.where(d[:, 1].abs() < 1e-9, torch.full_like(d[:, 1], 1e-9), d[:, 1])
+        z = 1 + (height - a[:, 1]) / slope
+        pixel = ((z > 1e-3) & (z < 1e4) & ~covered).nonzero()[:, 0]
+        points = a[pixel] + (z[pixel, None] - 1) * d[pixel]
+        distance = (points - centre).norm(dim=-1) / radius
+        full, got = self._ground_light(points, distance, ambient, lamps, _turns(pixel, camera.width))
+        if albedo is None:
+            flat[pixel] = flat[pixel] * (got / full.clamp_min(1e-6))
             return
-        albedo = linear_from_srgb(torch.tensor(self.config.ground_albedo, dtype=torch.float32, device=points.device))
         fade = ((distance - 2.5) / 6).clamp(0, 1)[:, None]
         fade = fade * fade * (3 - 2 * fade)
-        canvas[pixel] = torch.lerp(_shoulder(albedo * got * self.config.exposure), canvas[pixel], fade)
+        flat[pixel] = torch.lerp(_shoulder(albedo * got * config.exposure), flat[pixel], fade)
 
-    def _ground_light(self, points: Tensor, distance: Tensor, lights: list[tuple[Light, Tensor]], maps: ShadowMaps) -> tuple[Tensor, Tensor]:
+    def _ground_light(
+        self, points: Tensor, distance: Tensor, ambient: tuple[Tensor, Tensor, float], lamps: Lamps, turn: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Light that arrives at ground points without and with the bodies in the way; shadows end at six times the scene's radius."""
-        up = torch.tensor([0.0, 1, 0], device=points.device)
+        open_sky, grid, half = ambient
         index = (distance < 6).nonzero()[:, 0]
-        near = points[index]
-        full = _ambient(None, points[:1], up[None], self.config).expand_as(points)
+        near, up = points[index], points.new_tensor([0.0, 1, 0])
+        full = open_sky.expand_as(points)
+        v = self.merged.vertices
+        centre = (v.amin(0) + v.amax(0)) / 2
         got = full.clone()
-        if self.sky is not None:
-            got[index] = self._ground_ambient(near, maps)
-        for k, (light, direction) in enumerate(lights):
-            arriving = torch.tensor(light.colour, dtype=torch.float32, device=points.device) * light.intensity * direction[1].clamp_min(0)
+        got[index] = sample_image(grid, ((near - centre)[:, [0, 2]] / half + 1) * (grid.shape[0] / 2))
+        for k, (direction, colour) in enumerate(zip(lamps.direction, lamps.colour)):
+            arriving = colour * direction[1].clamp_min(0)
             shadow = torch.ones_like(distance)
-            if light.shadow:
-                shadow[index] = maps.lit(k, near, up.expand_as(near), softness=light.softness, taps=SHADOW_TAPS)
+            shadow[index] = lamps.seen(k, near, up.expand_as(near), turn[index])
             full, got = full + arriving, got + arriving * shadow[:, None]
         return full, got
-
-    def _ground_ambient(self, points: Tensor, maps: ShadowMaps) -> Tensor:
-        """Ambient light at ground points, measured on a grid around the scene (it is smooth) and interpolated."""
-        side, half = GROUND_GRID, 4 * maps.radius
-        axis = ((torch.arange(side, device=points.device) + 0.5) / side * 2 - 1) * half
-        z, x = torch.meshgrid(axis + maps.centre[2], axis + maps.centre[0], indexing="ij")
-        grid = torch.stack([x, torch.full_like(x, float(points[0, 1]) if len(points) else 0.0), z], -1).reshape(-1, 3)
-        light = _ambient(self.sky, grid, torch.tensor([0.0, 1, 0], device=points.device).expand_as(grid), self.config)
-        uv = ((points - maps.centre)[:, [0, 2]] / half + 1) * (side / 2)
-        return sample_image(light.reshape(side, side, 3), uv)
 
 
 def shade(
@@ -159,26 +203,11 @@ def shade(
     return LitScene.prepare(meshes, ShadeConfig() if config is None else config).render(camera, background)
 
 
-def _ambient(sky: ShadowMaps | None, points: Tensor, normals: Tensor, config: ShadeConfig) -> Tensor:
-    """Cosine-weighted mean of the sky over the directions that are not blocked; 1 = a white sky seen whole.
-
-    Without maps nothing blocks the sky.
-    """
-    count = config.ambient_directions or 40
-    directions = sphere_directions(count).to(points)
-    above = (directions[:, 1:2] * 1.5 + 0.5).clamp(0, 1)
-    colours = torch.lerp(torch.tensor(config.bounce).to(points), torch.tensor(config.sky).to(points), above) * config.ambient
-    if sky is not None:
-        return sky.gather(points, normals, directions, 4 / count * colours)
-    return (normals @ directions.T).clamp_min(0) @ (4 / count * colours)
-
-
-def _world_direction(light: Light, camera: Camera) -> Tensor:
-    """Unit vector towards the light in the world."""
-    direction = torch.nn.functional.normalize(torch.tensor(light.direction, dtype=torch.float32, device=camera.K.device), dim=0)
-    if light.frame == "world":
-        return direction
-    return camera.T_cam_world[:3, :3].T @ (direction * torch.tensor([1.0, -1.0, -1.0], device=camera.K.device))
+def _turns(pixel: Int[Tensor, "n"], width: int) -> Float[Tensor, "n"]:
+    """Angles [rad] that differ between neighbouring pixels as much as can be (interleaved gradient noise, Jimenez 2014)."""
+    a = 0.06711056 * (pixel % width).float() + 0.00583715 * (pixel // width).float()
+    b = 52.9829189 * (a - a.floor())
+    return 6.2831855 * (b - b.floor())
 
 
 def _background(config: ShadeConfig, image: Tensor | None, camera: Camera) -> Tensor:

@@ -4,7 +4,7 @@ from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.build import SceneBuilder, SyntheticScene, build_scene, place_camera
 from huddle3d.synthesis.motion import close_frames, plan_motion, read_couple, retarget
 from huddle3d.synthesis.outfits import OUTFIT_STYLES, OutfitStyle, draw_outfit, draw_person, draw_shape
-from huddle3d.synthesis.photograph import SyntheticSample, render_scene
+from huddle3d.synthesis.photograph import PreparedScene, Shot, SyntheticSample, photographs, prepare_scene, render_scene
 from huddle3d.synthesis.sampling import DEMO_FAMILY, DEMO_SEED, sample_spec
 from huddle3d.synthesis.solve import SolveConfig, goal_gaps, solve_interaction
 from huddle3d.synthesis.spec import (
@@ -28,6 +28,8 @@ from huddle3d.synthesis.spec import (
     families_for,
 )
 from huddle3d.synthesis.styles import is_held_out, sample_style
+from huddle3d.synthesis.truth import SurfaceTruth
+from huddle3d.synthesis.viewpoints import view_cameras
 from huddle3d.synthesis.wardrobes import draw_wardrobe
 from huddle3d.synthesis.writing import write_sample
 
@@ -53,8 +55,11 @@ __all__ = [
     "PersonSpec",
     "PieceSpec",
     "SceneBuilder",
+    "PreparedScene",
     "SceneSpec",
+    "Shot",
     "SolveConfig",
+    "SurfaceTruth",
     "SyntheticSample",
     "SyntheticScene",
     "WardrobeSpec",
@@ -67,7 +72,9 @@ __all__ = [
     "families_for",
     "goal_gaps",
     "is_held_out",
+    "photographs",
     "place_camera",
+    "prepare_scene",
     "plan_motion",
     "read_couple",
     "render_scene",
@@ -75,5 +82,6 @@ __all__ = [
     "sample_spec",
     "sample_style",
     "solve_interaction",
+    "view_cameras",
     "write_sample",
 ]
