@@ -43,7 +43,7 @@ def check_limits_and_floor(params, out, body, carried=(), level=True):
 @pytest.mark.slow
 @pytest.mark.parametrize("family, people", CASES)
 def test_contact_without_penetration(body, family, people):
-    plan = planned(body, family, 11, people)
+    plan = planned(body, family, 1, people)
     params = solve_interaction(plan, body)
     out = body(params)
     assert group_penetration([(v, body.faces) for v in out.vertices])[0] <= 5.0
