@@ -14,10 +14,15 @@ from rich.table import Table
 from huddle3d import __version__, weights
 from huddle3d.compute import choose_device, kernel_backend, threads, warp
 from huddle3d.errors import HuddleError
+from huddle3d.perception.hub import has_transformers
 
 __all__ = ["doctor"]
 
-_OPTIONAL = {"pillow_heif": "HEIC photos: pip install 'huddle3d[heic]'", "viser": "huddle3d view: pip install 'huddle3d[viewer]'"}
+_OPTIONAL = {
+    "pillow_heif": "HEIC photos: pip install 'huddle3d[heic]'",
+    "viser": "huddle3d view: pip install 'huddle3d[viewer]'",
+    "transformers": "larger networks: pip install 'huddle3d[transformers]'",
+}
 
 
 def _version(name: str) -> str:
@@ -53,11 +58,28 @@ def _rows() -> list[tuple[str, str, bool]]:
             continue
         absent = "not fetched, results are less good" if entry.optional else "missing"
         rows.append((f"weights {name}", f"{absent}: run huddle3d models fetch {name}", entry.optional))
+    rows += _backends()
     for package, why in _OPTIONAL.items():
         found = _version(package.replace("_", "-"))
         rows.append((f"optional {package}", found or f"not installed ({why})", True))
     free = shutil.disk_usage(tempfile.gettempdir()).free / 2**30
     rows.append(("disk", f"{free:.1f} GiB free in {tempfile.gettempdir()}", free > 1))
+    return rows
+
+
+def _backends() -> list[tuple[str, str, bool]]:
+    """Who can do each task of perception on this machine, and what keeps the others from it."""
+    embedded = not weights.verify("blazepose")
+    rows = []
+    for task in weights.TASKS:
+        names = ["embedded"] if embedded and task in ("boxes", "keypoints", "masks") else []
+        absent = []
+        for model in weights.hub_models().values():
+            if model.task == task:
+                ready = has_transformers() and not weights.hub_problems(model, weights.cache_dir() / model.name)
+                (names if ready else absent).append(model.name)
+        rest = f"; not here: {', '.join(absent)}" if absent else ""
+        rows.append((f"backends for {task}", f"ready: {', '.join(names) or 'none'}{rest}", True))
     return rows
 
 

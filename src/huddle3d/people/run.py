@@ -20,7 +20,7 @@ from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
 from huddle3d.people.outputs import OUTPUTS, write_outputs
 from huddle3d.people.pipeline import Listener, PeopleConfig, Reconstruction, reconstruct
 from huddle3d.people.store import RunStore, plain
-from huddle3d.scene import Bodies, People2D, Photo
+from huddle3d.scene import Bodies, BodyGuess, People2D, Photo
 
 __all__ = ["Given", "run_photo"]
 
@@ -37,10 +37,13 @@ class Given:
     """Perception's result."""
     bodies: Bodies | None = None
     """Fitted bodies; needs ``people``."""
+    guess: BodyGuess | None = None
+    """Bodies that another system saw: who is there, and where the fit starts."""
 
     def digest(self) -> str:
         """sha256 of all that is given."""
         parts = [self.people.digest() if self.people else "", self.bodies.digest() if self.bodies else ""]
+        parts += [self.guess.digest()] if self.guess else []
         coco = read_regular_file(self.coco, MAX_JSON_BYTES) if self.coco else b""
         return hashlib.sha256("|".join(parts).encode() + coco).hexdigest()
 
@@ -83,6 +86,7 @@ def run_photo(
             coco=given.coco,
             people=given.people,
             bodies=given.bodies,
+            guess=given.guess,
             device=device,
             store=store,
             listener=listener,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ from huddle3d.progress import Progress, silent
 from huddle3d.scene import People2D, Photo
 from huddle3d.scene.landmarks import BODY, FACE, LEFT_HAND, NUM_LANDMARKS, RIGHT_HAND
 
-__all__ = ["perceive_coco", "table_of_coco"]
+__all__ = ["given_in_coco", "observe_given", "perceive_coco", "table_of_coco", "tables_of"]
 
 _WHOLEBODY_FACE = tuple(23 + k for k in (36, 39, 42, 45, 30, 48, 54, 51, 57, 8))
 """Rows of COCO-WholeBody's 68-point face for our ten face landmarks."""
@@ -42,23 +43,52 @@ def perceive_coco(photo: Photo, path: Path, networks: Networks | None, config: P
         InputError: damaged file, no people for this photo, or a box without key points in which the networks see nobody.
         WeightsMissingError: a person without key points, and no networks to find them.
     """
-    image = read_coco(path).select(photo.name, photo.width, photo.height)
-    for k, person in enumerate(image.people):
-        _check_keypoints(person, k, photo, path)
+    given, notes = given_in_coco(photo, path, config)
     working = WorkingPhoto.of(photo, config.max_side)
-    notes = list(image.notes)
-    given = image.people[: config.max_people]
-    if len(image.people) > config.max_people:
-        notes.append(f"{path.name} has {len(image.people)} people for this photo; the first {config.max_people} are used.")
     picture = Picture(working.image)
-    tables = [None if p.keypoints is None else table_of_coco(p.keypoints * (working.factor, working.factor, 1)) for p in given]
-    poses = [_pose(p, t, picture, networks, working.factor) for p, t in zip(given, tables, strict=True)]
-    progress(0.4, "key points")
-    people = [_observation(k, p, t, q, picture, networks, working, path) for k, (p, t, q) in enumerate(zip(given, tables, poses, strict=True))]
+    people = observe_given(given, tables_of(given, working), working, picture, networks, path)
     progress(0.6, "masks")
     result = assemble(working, people, config, "coco-json", notes)
     progress(1.0, f"{len(people)} people")
     return result
+
+
+def given_in_coco(photo: Photo, path: Path, config: PerceiveConfig) -> tuple[tuple[CocoPerson, ...], list[str]]:
+    """The people of a COCO file, checked, at most as many as wanted [photo px]; and notes in words."""
+    image = read_coco(path).select(photo.name, photo.width, photo.height)
+    for k, person in enumerate(image.people):
+        _check_keypoints(person, k, photo, path)
+    notes = list(image.notes)
+    if len(image.people) > config.max_people:
+        notes.append(f"{path.name} has {len(image.people)} people for this photo; the first {config.max_people} are used.")
+    return image.people[: config.max_people], notes
+
+
+def tables_of(given: Sequence[CocoPerson], working: WorkingPhoto) -> list[Float[np.ndarray, "L 3"] | None]:
+    """The landmark table of each person [working px]; None for those without key points."""
+    return [None if p.keypoints is None else table_of_coco(p.keypoints * (working.factor, working.factor, 1)) for p in given]
+
+
+def observe_given(
+    given: Sequence[CocoPerson],
+    tables: Sequence[Float[np.ndarray, "L 3"] | None],
+    working: WorkingPhoto,
+    picture: Picture,
+    networks: Networks | None,
+    path: Path,
+) -> list[Observation]:
+    """People of whom boxes, key points or masks are known; the networks, if there are any, add what is missing.
+
+    Args:
+        given: people [photo px].
+        tables: their landmark tables [working px]; None where there are no key points.
+        working: the photo at working size.
+        picture: the same.
+        networks: the embedded networks.
+        path: names the source in errors.
+    """
+    poses = [_pose(p, t, picture, networks, working.factor) for p, t in zip(given, tables, strict=True)]
+    return [_observation(k, p, t, q, picture, networks, working, path) for k, (p, t, q) in enumerate(zip(given, tables, poses, strict=True))]
 
 
 def _check_keypoints(person: CocoPerson, index: int, photo: Photo, path: Path) -> None:

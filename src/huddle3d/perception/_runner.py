@@ -15,7 +15,7 @@ import numpy as np
 from huddle3d.errors import WeightsMissingError
 from huddle3d.perception._config import PerceiveConfig
 
-__all__ = ["LiteNetwork", "Network", "Networks", "load_networks", "weights_in_use"]
+__all__ = ["LiteNetwork", "Network", "Networks", "load_networks", "weights_digest", "weights_in_use"]
 
 
 class Network(Protocol):
@@ -84,8 +84,18 @@ def load_networks(folder: Path, num_threads: int = 1, *, heavy: Path | None = No
     return Networks(*(LiteNetwork(folder / f"{name}.tflite", num_threads) for name in names), pose_landmark_heavy=second)
 
 
+def weights_digest(config: PerceiveConfig) -> str:
+    """Names and hashes of all weights on this machine that :func:`~huddle3d.perception.perceive` uses; equal text, equal networks."""
+    from huddle3d.weights import folders_of, hub_digest, hub_folder, registry
+
+    given = folders_of(config.weights)
+    parts = [f"{name} {registry()[name].sha256}" for name in weights_in_use(config)]
+    parts += [f"{task} {name} {hub_digest(hub_folder(name, given))}" for task, name in config.from_hub.items()]
+    return ", ".join(parts)
+
+
 def weights_in_use(config: PerceiveConfig) -> tuple[str, ...]:
-    """Names of the sets of weights on this machine that :func:`~huddle3d.perception.perceive` uses."""
+    """Names of the embedded backend's sets of weights on this machine that :func:`~huddle3d.perception.perceive` uses."""
     from huddle3d.weights import verify
 
     return tuple(name for name in ("blazepose", "blazepose-heavy") if not verify(name) and (config.heavy or name == "blazepose"))

@@ -61,8 +61,8 @@ class CameraEntry(_Part):
     """Calibration by rows [px of the full-size photo]."""
     T_cam_world: Annotated[list[Row4], Field(min_length=4, max_length=4)]
     """World to camera by rows [m]."""
-    focal_source: Literal["exif", "user", "default"]
-    """Where the focal length comes from; "default" = assumed or fitted."""
+    focal_source: Literal["exif", "user", "bodies", "default"]
+    """Where the focal length comes from; "bodies" = the file of first bodies, "default" = assumed or fitted."""
 
 
 class ParametersEntry(_Part):

@@ -34,7 +34,7 @@ class Photo(Artefact):
     focal_px: float | None = None
     """Focal length [px] from EXIF or the user; None if unknown."""
     focal_source: str = "default"
-    """``"exif"``, ``"user"`` or ``"default"``."""
+    """``"exif"``, ``"user"``, ``"bodies"`` (a file of first bodies) or ``"default"``."""
     full_size: tuple[int, int] | None = None
     """(width, height) [px] of the upright file if ``image`` was scaled down from it; files that name pixels (``scene.json``) use these."""
     notes: tuple[str, ...] = ()
@@ -71,6 +71,10 @@ class People2D(Artefact):
     """``"blazepose"``, ``"coco-json"`` …"""
     warnings: tuple[str, ...] = ()
     """What the backend was unsure of, in words."""
+    normals: Float[Tensor, "height width 3"] | None = None
+    """Unit vectors, camera axes x right, y up, z towards the camera; 0 where unknown. None if the backend gives none."""
+    depth: Float[Tensor, "height width"] | None = None
+    """Grows away from the camera; within a person an increasing function of camera z up to scale and shift; NaN where unknown. None if there is none."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from huddle3d.errors import WeightsMissingError
@@ -45,7 +46,7 @@ def fetch(name: str, *, archive: str | Path | None = None, progress: Progress = 
             progress(0.8, "unpacking")
             for f in weights.files:
                 _unpack(source, f, staged / f.name, weights)
-            _commit(staged, target, name)
+            commit(staged, target, lambda: not verify(name))
     except OSError as e:
         raise WeightsMissingError(
             f"The weights '{name}' cannot be written to {target}.", why=str(e), next_step="Set HUDDLE3D_CACHE to a folder that is writable."
@@ -91,8 +92,8 @@ def _wrong_archive(archive: Path, weights: WeightSet, why: str) -> WeightsMissin
     )
 
 
-def _commit(staged: Path, target: Path, name: str) -> None:
-    """Move the verified folder into place in one step; a second process that was faster has won, which is fine."""
+def commit(staged: Path, target: Path, is_sound: Callable[[], bool]) -> None:
+    """Move the verified folder into place in one step; a second process that was faster has won, which is fine if what it left is sound."""
     if target.exists() or target.is_symlink():
         aside = staged.with_name("replaced")
         os.replace(target, aside)
@@ -100,5 +101,5 @@ def _commit(staged: Path, target: Path, name: str) -> None:
     try:
         os.replace(staged, target)
     except OSError:
-        if verify(name):
+        if not is_sound():
             raise

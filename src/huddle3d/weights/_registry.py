@@ -135,8 +135,11 @@ def lookup(name: str) -> WeightSet:
 
 
 def card(name: str) -> str:
-    """The model card of a set (Markdown)."""
-    return (files("huddle3d.weights") / "cards" / lookup(name).card).read_text(encoding="utf-8")
+    """The model card of a set, or of a network on the hub (Markdown)."""
+    from huddle3d.weights._hub import hub_models
+
+    file_name = hub_models()[name].card if name in hub_models() else lookup(name).card
+    return (files("huddle3d.weights") / "cards" / file_name).read_text(encoding="utf-8")
 
 
 def cache_dir() -> Path:
@@ -162,8 +165,13 @@ def file_problem(path: Path, expected: WeightFile) -> str:
         return f"{path.name} is absent"
     if path.stat().st_size != expected.size:
         return f"{path.name} has {path.stat().st_size} bytes instead of {expected.size}"
+    return "" if digest_of(path) == expected.sha256 else f"{path.name} has another sha256 than the registry"
+
+
+def digest_of(path: Path) -> str:
+    """sha256 of a file, hexadecimal; computed once for each state of the file."""
     state = path.stat()
-    return "" if _digest(path, state.st_size, state.st_mtime_ns) == expected.sha256 else f"{path.name} has another sha256 than the registry"
+    return _digest(path, state.st_size, state.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=32)
