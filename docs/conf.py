@@ -42,7 +42,7 @@ exclude_patterns = [".*", "out", "local", "build", "tests", "shared", "scripts",
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(torch|numpy|np|jaxtyping|collections|pathlib|os|pydantic|http|annotated_types|typing)\..*"),
-    ("py:.*", r"Tensor|Float|Int|Bool|[A-Z]"),
+    ("py:.*", r"Tensor|ndarray|Float|Int|UInt8|Bool|[A-Z]"),
     ("py:class", r".* .*"),
 ]
 """Names of other packages, type variables, and prose before a colon in a "Returns:" section. Names of this package must resolve."""
