@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,12 @@ from huddle3d.errors import InputError
 from huddle3d.scene import BodyParams, PersonMesh
 from huddle3d.synthesis.avatars import Avatar
 from huddle3d.synthesis.posing import PoseAuthor
-from huddle3d.synthesis.registration import Registration, register_body
+from huddle3d.synthesis.registration import RegisterConfig, Registration, register_body
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
 
-__all__ = ["Rig", "fit_rig", "tie_rig"]
+__all__ = ["Rig", "fit_rig", "settle_bodies", "tie_rig"]
 
 _SPINE = {"Hips": "root", "Spine": "spine05", "Spine1": "spine03", "Spine2": "spine01", "Neck": "neck02", "Head": "head"}
 _LIMBS = {
@@ -168,3 +168,28 @@ def tie_rig(avatar: Avatar, body: BodyModel, registration: Registration) -> Rig:
     twist = torch.tensor([row[links[n].replace("lowerarm01", "lowerarm02")] for n in avatar.joint_names])
     rest = _shared(T[:, :3, :3], link, twist)
     return Rig(avatar, registration, link, twist, rest, avatar.heads[0] - T[0, :3, 3])
+
+
+_SETTLE = RegisterConfig(steps=24, learning_rate=0.012, shape=False, every=6)
+
+
+def settle_bodies(params: BodyParams, rigs: Sequence[Rig | None], surfaces: Sequence[Float[Tensor, "_ 3"]], body: BodyModel) -> BodyParams:
+    """The bodies of rigged people laid into their posed surfaces once more, pose and place only: skinning bends the two surfaces differently.
+
+    Args:
+        params: all bodies, as they moved the rigged people.
+        rigs: the rigged person on each body; None for people whose body stays.
+        surfaces: the posed surface of each person [m, world], in the order of the avatar's vertices.
+        body: their model.
+    """
+    people = []
+    for k, rig in enumerate(rigs):
+        one = BodyParams(*(getattr(params, f)[k : k + 1] for f in _FIELDS))
+        if rig is not None:
+            skin = rig.avatar.faces[rig.avatar.body[rig.avatar.faces].all(1)]
+            one = register_body(body, surfaces[k], skin, one, config=_SETTLE).params
+        people.append(one)
+    return BodyParams(*(torch.cat([getattr(p, f) for p in people]) for f in _FIELDS))
+
+
+_FIELDS = ("shape", "pose", "translation", "expression")

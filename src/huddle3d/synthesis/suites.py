@@ -17,7 +17,7 @@ __all__ = ["SUITES", "SUITE_VERSION", "Suite", "SuiteName", "SuiteScene", "in_bu
 
 SuiteName = Literal["heldout", "salsa", "crowd", "hard"]
 SUITES: tuple[SuiteName, ...] = typing.get_args(SuiteName)
-SUITE_VERSION = 2
+SUITE_VERSION = 3
 """Changes whenever a suite's scene files do: results of different versions are not comparable."""
 
 _FIRST: dict[SuiteName, int] = {"heldout": 0, "crowd": 1000, "hard": 2000, "salsa": 3000}
@@ -170,7 +170,7 @@ def _salsa(assets: Assets | None) -> tuple[SuiteScene, ...]:
             # Start azimuths are spread evenly over the moments; sides are shuffled, so that the first photos do not all show the first side.
             azimuth = round((moment * 0.381966) % 1 * 90 + 90 * ((view + moment) % _VIEWS), 4)
             elevation = round(-15 + 50 * ((k + 0.5) * 0.618034 % 1), 4)
-            camera = replace(spec.camera, azimuth_deg=azimuth, elevation_deg=elevation, roll_deg=0.0, width=896, height=896, least_visible=0.3)
+            camera = replace(spec.camera, azimuth_deg=azimuth, elevation_deg=elevation, roll_deg=0.0, width=896, height=896, least_visible=0.5)
             couple = (_LEADERS[(moment + moment // len(_LEADERS)) % len(_LEADERS)], _FOLLOWERS[3 * moment % len(_FOLLOWERS)])
             people = tuple(avatar_person(name, i) for i, name in enumerate(couple))
             tag = "contact" if contact else "apart"
