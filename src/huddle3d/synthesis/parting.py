@@ -28,7 +28,7 @@ class PartConfig:
     """How surfaces are brought to touch without crossing."""
 
     steps: int = 30
-    """Iterations that close contacts and part crossings."""
+    """Iterations that close contacts and part crossings; at most as many again while a contact is open."""
     repair_steps: int = 60
     """At most so many more that only part, until nobody is deeper in another than ``tolerance_m``."""
     tolerance_m: float = 0.0035
@@ -51,6 +51,8 @@ _STIFFNESS = 1.0
 _REACH_M = 0.05
 _SPACING_M = 0.006
 """Between the nearest vertices of surfaces that touch."""
+_CLOSED_M2 = 4e-6
+"""Squared gaps that count as closed [m²]."""
 _MOST = 400
 """Vertices that stand for a part."""
 _LEAST = 5
@@ -214,13 +216,14 @@ def part_people(
         The moved bodies, and the surface of each person [m, world].
     """
     descent = _Descent(params, rigs, body, config, touches, carried)
-    for k in range(config.steps if len(rigs) > 1 else 0):
+    for k in range(2 * config.steps if len(rigs) > 1 else 0):
         _, surfaces = descent.people()
         crossing, _ = descent.crossing(surfaces, 3)
-        descent.step(
-            2000.0 * (0.2 + k / config.steps) * crossing + 2000.0 * descent.closing(surfaces), config.learning_rate * 0.2 ** (k / config.steps)
-        )
-        progress(0.5 * (k + 1) / config.steps, "touching")
+        closing, t = descent.closing(surfaces), min(1.0, k / config.steps)
+        if k >= config.steps and float(closing.detach()) < _CLOSED_M2:
+            break
+        descent.step(2000.0 * (0.2 + t) * crossing + 2000.0 * (1 + 2 * t) * closing, config.learning_rate * 0.2**t)
+        progress(0.25 * (k + 1) / config.steps, "touching")
     for k in range(config.repair_steps if len(rigs) > 1 else 0):
         _, surfaces = descent.people()
         crossing, deepest = descent.crossing(surfaces, 1)
