@@ -84,7 +84,8 @@ def launch_rows(kernel: Any, rows: int, lanes: int, inputs: Sequence[Any], devic
         stream = wp.stream_from_torch(torch.cuda.current_stream(device))
         wp.launch(kernel, (rows, lanes), [*inputs, 0, lanes], device=f"cuda:{device.index or 0}", stream=stream)
         return
-    step = max(1, -(-rows // (jobs_per_thread * threads())))
+    # several jobs per thread even out their loads; one thread alone takes all in one launch
+    step = rows if threads() == 1 else max(1, -(-rows // (jobs_per_thread * threads())))
     jobs = [(start, min(step, rows - start)) for start in range(0, rows, step)]
 
     def run(job: tuple[int, int]) -> None:

@@ -16,7 +16,8 @@ __all__ = ["bands_of", "rasterize_warp", "scan_warp"]
 
 def bands_of(views: int, height: int, device: torch.device) -> int:
     """Bands of rows per view: enough jobs for the CPU's threads; on CUDA the lanes do that."""
-    return 1 if device.type == "cuda" else min(height, max(1, -(-2 * threads() // views)))
+    # each band looks at all triangles: no more of them than keep the threads busy
+    return 1 if device.type == "cuda" or threads() == 1 else min(height, max(1, -(-2 * threads() // views)))
 
 
 class _Rasterize(torch.autograd.Function):
