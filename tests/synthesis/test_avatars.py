@@ -18,7 +18,7 @@ from huddle3d.synthesis.assets import Assets
 from huddle3d.synthesis.avatars import avatar_names, avatar_person, read_avatar
 from huddle3d.synthesis.parting import PartConfig, part_people
 from huddle3d.synthesis.registration import RegisterConfig, Registration, register_body, surface_residual_mm
-from huddle3d.synthesis.rigging import tie_rig
+from huddle3d.synthesis.rigging import settle_bodies, tie_rig
 from huddle3d.synthesis.suites import open_suite_list
 
 from . import avatar_folder
@@ -221,3 +221,14 @@ def test_a_moment_of_the_suite_salsa_is_what_it_says(body, shared):
         distance = surface_residual_mm(body, skin, mesh.vertices, avatar.faces[avatar.body[avatar.faces].all(1)])
         assert 1.0 < float(distance.median()) < 18.0 and float(distance.quantile(0.95)) < 60.0
         assert abs(float(mesh.vertices[:, 1].amin())) < 1e-3 and mesh.texture.shape[0] == 1024
+
+
+def test_bodies_settle_in_posed_surfaces(body, rig):
+    posed = moved(body, upperarm01_L=(0.0, -0.6, -0.3))
+    surface = rig.posed(body(posed).T_world_joint[0])
+    away = replace(posed, translation=posed.translation + torch.tensor([[0.02, 0.0, -0.015]]))
+    both = BodyParams(*(torch.cat([getattr(away, f)] * 2) for f in ("shape", "pose", "translation", "expression")))
+    found = settle_bodies(both, [rig, None], [surface, surface], body)
+    before, after = (surface_residual_mm(body, body(p).vertices[0], surface, rig.avatar.faces).median() for p in (both, found))
+    assert float(after) < 0.5 * float(before) and torch.equal(found.shape, both.shape)
+    assert torch.equal(found.pose[1], both.pose[1]) and torch.equal(found.translation[1], both.translation[1])  # nobody's rig: stays

@@ -23,7 +23,7 @@ from huddle3d.synthesis.furniture import Prop, seats
 from huddle3d.synthesis.interactions import plan_interaction
 from huddle3d.synthesis.motion import plan_motion
 from huddle3d.synthesis.parting import part_people
-from huddle3d.synthesis.rigging import fit_rig
+from huddle3d.synthesis.rigging import fit_rig, settle_bodies
 from huddle3d.synthesis.solve import SolveConfig, solve_interaction
 from huddle3d.synthesis.spec import BackdropSpec, CameraSpec, LensSpec, LightSpec, SceneSpec
 from huddle3d.synthesis.wear import wear
@@ -123,6 +123,10 @@ def _people(spec: SceneSpec, body: BodyModel, config: SolveConfig, assets: Asset
             progress(0.6 + 0.4 * (k + 1) / len(spec.people), "dressing")
         meshes = keep_apart(meshes)
         props = seats(plan.seated, params, out.vertices, out.joints, body, spec.backdrop.accent)
+    if surfaces is not None:
+        params = settle_bodies(params, rigs, [m.vertices for m in meshes], body)
+        with torch.no_grad():
+            out = body(params)
     return _Troupe(params, out.vertices, out.landmarks, tuple(meshes), props)
 
 
