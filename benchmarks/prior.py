@@ -2,6 +2,8 @@
 
 OMP_NUM_THREADS=1 HUDDLE3D_THREADS=1 python benchmarks/prior.py --bank held.safetensors --pairs 12 --variants '{"without": {}, "with": {"weight_prior": 0.3}}'
 
+``--network`` measures the network alone instead: how far rough estimates of the bank's pairs are off before and after it (seconds).
+
 The bank comes from ``huddle3d train bank --held --neighbours 0``: interactions, takes of motion, seeds and builds that training never saw.
 """
 
@@ -25,7 +27,7 @@ from huddle3d.render import instance_ids, merge_meshes, rasterize
 from huddle3d.scene import People2D, Photo
 from huddle3d.scene.landmarks import LANDMARKS
 from huddle3d.synthesis import CameraSpec, place_camera
-from huddle3d.training import read_bank
+from huddle3d.training import PoseBank, PriorTraining, RoughConfig, read_bank, validate_prior
 
 WIDTH, HEIGHT = 640, 640
 CHAINS = (
@@ -68,6 +70,18 @@ def touching(body, vertices):
     return {(c.person_a, c.region_a, c.region_b) for c in found}
 
 
+def network_alone(options):
+    """One table row for the families of a bank, and one for its frames of motion: eight seeded rough estimates of each pair."""
+    body, bank, prior = load_body(), read_bank(options.bank), read_prior(options.prior) if options.prior else load_prior()
+    moving = bank.from_sources(tuple(n for n in bank.source_names if n.startswith("motion")))
+    print("| pairs | n | limbs hidden | estimates [mm] | after the network [mm] | without guidance [mm] |\n|---|---|---|---|---|---|")
+    for name, part in (("interactions", bank.take(~moving)), ("motion", bank.take(moving))):
+        for hidden in (0.25, 0.0) if len(part) else ():
+            config = PriorTraining(rough=RoughConfig(hidden=hidden))
+            v = validate_prior(prior, PoseBank.join([part] * 8), body, config=config, most=8 * len(part))
+            print(f"| {name} | {len(part)} | {hidden:.0%} | {v.rough_mm:.0f} | {v.restored_mm:.0f} | {v.unguided_mm:.0f} |")
+
+
 def main() -> None:
     """Print one table row per setting and variant, and write all numbers."""
     parser = argparse.ArgumentParser()
@@ -78,7 +92,11 @@ def main() -> None:
     parser.add_argument("--variants", default='{"without": {}, "with": {"weight_prior": 0.3}}')
     parser.add_argument("--settings", default="true,hidden")
     parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--network", action="store_true")
     options = parser.parse_args()
+    if options.network:
+        network_alone(options)
+        return
     body, bank = load_body(), read_bank(options.bank)
     variants = json.loads(options.variants)
     wanted = [c for c in variants.values() if c.get("weight_prior")]

@@ -7,8 +7,8 @@ import torch
 from scenes import camera, observe_truth, photo, stand
 
 from huddle3d.bodies import load_body
-from huddle3d.diffusion import CosineSchedule, PairPrior, PairSpace
-from huddle3d.errors import InputError
+from huddle3d.diffusion import CosineSchedule, PairPrior, PairSpace, save_prior
+from huddle3d.errors import InputError, WeightsMissingError
 from huddle3d.fitting import FitConfig, fit
 from huddle3d.fitting._prior_term import PriorTerm, near_pairs, placement
 from huddle3d.fitting._state import Frame, Variables
@@ -90,7 +90,7 @@ def test_far_people_are_left_alone(body, prior):
     assert float(PriorTerm(prior, start, frame, half)(start)) == pytest.approx(0.5 * float(PriorTerm(prior, start, frame, config)(start)), rel=1e-5)
 
 
-def test_fit_uses_it_and_says_when_it_cannot(body, prior):
+def test_fit_uses_it_and_says_when_it_cannot(body, prior, tmp_path):
     params = stand(body, body.neutral(2), torch.tensor([20.0, -60.0]), torch.tensor([[-0.35, 0.0], [0.35, 0.1]]))
     people = observe_truth(body, params, camera())
     short = FitConfig(steps_initial=8, steps_joint=6, steps_silhouette=0, steps_polish=2)
@@ -102,3 +102,11 @@ def test_fit_uses_it_and_says_when_it_cannot(body, prior):
     assert torch.equal(ignored.vertices, without.vertices)
     with pytest.raises(InputError, match="smplx"):
         fit(photo(760.0), people, config, body=body, prior=replace(prior, model="smplx"))
+    save_prior(tmp_path / "own.safetensors", prior)
+    own = fit(photo(760.0), people, replace(config, prior_file=str(tmp_path / "own.safetensors")), body=body)
+    assert not torch.equal(own.vertices, without.vertices)
+    assert float((own.vertices - first.vertices).abs().max()) < 0.02  # half precision
+    with pytest.raises(InputError, match="absent"):
+        fit(photo(760.0), people, replace(config, prior_file=str(tmp_path / "absent.safetensors")), body=body)
+    with pytest.raises(WeightsMissingError, match="train prior"):
+        fit(photo(760.0), people, config, body=body)

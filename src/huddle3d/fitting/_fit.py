@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from huddle3d.diffusion import load_prior
+from huddle3d.diffusion import load_prior, read_prior
 from huddle3d.errors import InputError, StageError
 from huddle3d.fitting._config import FitConfig
 from huddle3d.fitting._contact_term import deepest_mm
@@ -60,7 +60,7 @@ def fit(
         people: keypoints, 3D landmarks, masks. K >= 1.
         config: weights and iterations.
         body: the body model, on the CPU.
-        prior: the proxemics prior for ``weight_prior`` > 0; None takes the embedded one.
+        prior: the proxemics prior for ``weight_prior`` > 0; None reads ``prior_file``, or takes the embedded one.
         guess: bodies that another system saw in this photo; the first bodies stand where it puts them, unless that explains the photo less well.
         seed: kept in the signature of every stage; this stage draws no random numbers.
         progress: told the stages.
@@ -70,7 +70,8 @@ def fit(
 
     Raises:
         StageError: no person, or a person without a single observed body keypoint.
-        InputError: ``weight_prior`` is given, but there is no prior for this body model.
+        InputError: ``weight_prior`` is given, but the prior is for another body model, or its file cannot be read.
+        WeightsMissingError: ``weight_prior`` is given, but there is no prior.
     """
     config = config or FitConfig()
     _check(photo, people)
@@ -102,7 +103,7 @@ class _Task:
 def _prior(body: BodyModel, config: FitConfig, prior: PairPrior | None) -> PairPrior | None:
     if config.weight_prior <= 0:
         return None
-    prior = prior or load_prior()
+    prior = prior or (read_prior(config.prior_file) if config.prior_file else load_prior())
     if prior.model != body.name or max(prior.space.joints) >= body.num_joints:
         raise InputError(f"The proxemics prior is for bodies of {prior.model!r}, not of {body.name!r}.", next_step="Set weight_prior to 0.")
     return prior
