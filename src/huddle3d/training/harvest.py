@@ -80,7 +80,7 @@ def _seed(config: BankConfig, index: int) -> int:
 
 def _sources(config: BankConfig) -> tuple[list[Family], list[str]]:
     split: Split = "heldout" if config.held else "training"
-    families = list(families_in(split, 2))
+    families: list[Family] = [f for f in families_in(split, 2) if f != "solo"]
     takes = []
     for number in range(1, 100) if config.assets else ():
         take = f"{number:02d}"
@@ -108,11 +108,11 @@ def harvest_item(index: int, config: BankConfig, body: BodyModel) -> PoseBank:
         frame = int(torch.randint(0, frames, (), generator=generator))
         yaw = 360 * float(torch.rand((), generator=generator))
         plan = plan_motion(MotionSpec(take, frame, yaw), body, shape, assets=config.assets)
-        name, solver = f"motion:{take}", SolveConfig(steps=20, fine_steps=8, repair_steps=30)
+        name, solver = f"motion:{take}", SolveConfig(steps=20, retries=0, repair_steps=30)
     else:
         name = families[(index // 2 if takes else index) % len(families)]
         plan = plan_interaction(name, body, shape, generator)
-        solver = SolveConfig(steps=50, fine_steps=16, repair_steps=40)
+        solver = SolveConfig(retries=0)
     solved = solve_interaction(plan, body, solver)
     depth, gap = measure_pairs(solved, body)
     keep = [float(depth[0]) <= config.deepest_mm]
