@@ -18,7 +18,7 @@ from huddle3d.synthesis.suite_files import MANIFEST, Manifest, read_manifest, sp
 from huddle3d.synthesis.suites import SUITES, Suite, in_building_order, open_suite_list
 
 SIZES = {"heldout": 20, "crowd": 12, "hard": 16}
-PINNED = {"heldout": (3, "276b2709f991"), "salsa": (3, "8d17e95cbbca"), "crowd": (3, "5729a82fdbf7"), "hard": (3, "0c1e8a958468")}
+PINNED = {"heldout": (4, "276b2709f991"), "salsa": (4, "e6af4e644fc2"), "crowd": (4, "5729a82fdbf7"), "hard": (4, "0c1e8a958468")}
 PARTS = ("photo.jpg", "meshes.glb", "bodies.json", "bodies.safetensors", "people2d.json", "people2d.safetensors")
 
 
