@@ -10,6 +10,7 @@ import torch
 from tyro.extras import SubcommandApp
 
 from huddle3d.bodies import BodyModel, load_body
+from huddle3d.cli import evaluate_fit
 from huddle3d.cli.console import LogFormat, StageProgress, print_line
 from huddle3d.cli.synth import suite_assets
 from huddle3d.cli.tables import print_comparisons, print_results
@@ -41,6 +42,7 @@ def build_app() -> SubcommandApp:
     """The ``eval`` group."""
     app = SubcommandApp()
     app.command(people)
+    app.command(evaluate_fit.fit)
     return app
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from huddle3d.evaluation import BODY_COLUMNS, COLUMNS, PAPER_COLUMNS, PairedComparison, SceneResult, by_family, row, summary
+from huddle3d.evaluation import BODY_COLUMNS, COLUMNS, PAPER_COLUMNS, Column, PairedComparison, SceneResult, by_family, row, summary
 
 __all__ = ["print_comparisons", "print_results"]
 
@@ -44,9 +44,12 @@ def _print_classes(results: Sequence[SceneResult]) -> None:
         Console(width=max(160, Console().width)).print(table)
 
 
-def print_comparisons(comparisons: Mapping[str, Mapping[str, Mapping[str, PairedComparison]]], baseline: str) -> None:
+def print_comparisons(
+    comparisons: Mapping[str, Mapping[str, Mapping[str, PairedComparison]]],
+    baseline: str,
+    columns: Mapping[str, Column] = PAPER_COLUMNS | BODY_COLUMNS,
+) -> None:
     """One row per protocol, variant and metric: paired differences from the baseline."""
-    columns = PAPER_COLUMNS | BODY_COLUMNS
     table = Table("bodies", "variant", "metric", "median difference", "95 % interval", "Wilcoxon p", "scenes", title=f"differences from {baseline}")
     for protocol, variants in comparisons.items():
         for name, found in variants.items():

@@ -4,8 +4,13 @@ from huddle3d.evaluation.aggregate import by_family, by_level, compare_variants,
 from huddle3d.evaluation.alignment import align_surfaces
 from huddle3d.evaluation.columns import BODY_COLUMNS, COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, row
 from huddle3d.evaluation.contacts import ContactMetrics, GroupPenetration, contact_metrics, contact_vertices, group_penetration
+from huddle3d.evaluation.depth_order import DepthOrder, depth_order
+from huddle3d.evaluation.fit_metrics import FitMetrics, fit_metrics, match_in_picture, true_joints
+from huddle3d.evaluation.fit_protocol import FIT_INPUTS, FitInput, FitResult, evaluate_fit, sample_key
+from huddle3d.evaluation.fit_summary import FIT_COLUMNS, FIT_TARGETS, by_family, compare_fits, fit_json, fit_row, fit_summary, row_name
 from huddle3d.evaluation.images import normal_l2, psnr, ssim
 from huddle3d.evaluation.joints import BodyMetrics, body_metrics
+from huddle3d.evaluation.keypoint_noise import KeypointNoise, NoiseRow, add_keypoint_noise, load_keypoint_noise, pixels_per_metre
 from huddle3d.evaluation.levels import LEVELS, Interaction, Level, interaction
 from huddle3d.evaluation.lpips import LPIPS_VARIABLE, Lpips, load_lpips
 from huddle3d.evaluation.matching import match_people, pairwise_distance
@@ -13,6 +18,7 @@ from huddle3d.evaluation.metrics import EvaluateConfig, Metrics, PersonMetrics
 from huddle3d.evaluation.page import evaluation_page
 from huddle3d.evaluation.pictures import ScenePictures, draw_scene
 from huddle3d.evaluation.protocol import Protocol, SceneResult, default_specs, evaluate_sample
+from huddle3d.evaluation.region_contacts import RegionContacts, TouchingBodies, region_contacts
 from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.evaluation.scene import evaluate_scene
 from huddle3d.evaluation.statistics import Interval, PairedComparison, median_interval, paired_comparison
@@ -31,6 +37,33 @@ from huddle3d.evaluation.variants import override, read_variants
 from huddle3d.evaluation.views import ImageMetrics, evaluation_cameras, image_metrics
 
 __all__ = [
+    "DepthOrder",
+    "depth_order",
+    "FitMetrics",
+    "fit_metrics",
+    "match_in_picture",
+    "true_joints",
+    "FIT_INPUTS",
+    "FitInput",
+    "FitResult",
+    "evaluate_fit",
+    "sample_key",
+    "FIT_COLUMNS",
+    "FIT_TARGETS",
+    "by_family",
+    "compare_fits",
+    "fit_json",
+    "fit_row",
+    "fit_summary",
+    "row_name",
+    "KeypointNoise",
+    "NoiseRow",
+    "add_keypoint_noise",
+    "load_keypoint_noise",
+    "pixels_per_metre",
+    "RegionContacts",
+    "TouchingBodies",
+    "region_contacts",
     "BODY_COLUMNS",
     "INSTANCE_COLUMNS",
     "PAPER_COLUMNS",

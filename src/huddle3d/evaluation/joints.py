@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from huddle3d.errors import InputError, ShapeError
 from huddle3d.evaluation.contacts import group_penetration
 from huddle3d.geometry import apply, umeyama
-from huddle3d.scene.landmarks import BODY, LANDMARK_INDEX
+from huddle3d.scene.landmarks import LANDMARK_INDEX
 
 __all__ = ["BodyMetrics", "body_metrics"]
 
@@ -45,7 +46,7 @@ def _mean_mm(a: Tensor, b: Tensor) -> float:
     return 1000 * float((a - b).norm(dim=-1).mean())
 
 
-def _hips(landmarks: Float[Tensor, "K 17 3"]) -> Float[Tensor, "K 1 3"]:
+def _hips(landmarks: Float[Tensor, "K L 3"]) -> Float[Tensor, "K 1 3"]:
     return landmarks[:, [LANDMARK_INDEX["left_hip"], LANDMARK_INDEX["right_hip"]]].mean(1, keepdim=True)
 
 
@@ -65,6 +66,7 @@ def body_metrics(
     predicted_vertices: Float[Tensor, "K V 3"] | None = None,
     true_vertices: Float[Tensor, "K V 3"] | None = None,
     faces: Int[Tensor, "F 3"] | None = None,
+    joints: Sequence[int] = tuple(range(17)),
 ) -> BodyMetrics:
     """Errors of matched people's bodies in one world (row k of both is the same person).
 
@@ -74,21 +76,24 @@ def body_metrics(
         predicted_vertices: of the body model [m]; with ``true_vertices`` of the same topology they give the vertex errors.
         true_vertices: see there.
         faces: of the predicted bodies; with ``predicted_vertices`` of two or more people they give the penetration.
+        joints: rows of the landmarks that are compared, for truths that lack some of the 17; both hips are needed in any case.
 
     Raises:
         ShapeError: the shapes of prediction and truth differ.
         InputError: nobody to measure, or NaN.
     """
     _check(predicted, truth, "landmarks")
-    p, t = predicted[:, BODY].double(), truth[:, BODY].double()
-    rooted = p - _hips(p) + _hips(t)
+    rows = list(joints)
+    p, t = predicted[:, rows].double(), truth[:, rows].double()
+    to_hips = _hips(truth.double()) - _hips(predicted.double())
+    rooted = p + to_hips
     each = apply(umeyama(p, t), p)
     group = apply(umeyama(p.reshape(-1, 3), t.reshape(-1, 3)), p)
     result = BodyMetrics(_mean_mm(p, t), _mean_mm(rooted, t), _mean_mm(each, t), _mean_mm(group, t))
     if predicted_vertices is not None and true_vertices is not None:
         _check(predicted_vertices, true_vertices, "vertices")
         v, w = predicted_vertices.double(), true_vertices.double()
-        result = replace(result, mve_mm=_mean_mm(v - _hips(p) + _hips(t), w), pa_mve_mm=_mean_mm(apply(umeyama(v, w), v), w))
+        result = replace(result, mve_mm=_mean_mm(v + to_hips, w), pa_mve_mm=_mean_mm(apply(umeyama(v, w), v), w))
     if predicted_vertices is not None and faces is not None and len(p) > 1:
         found = group_penetration([(v, faces) for v in predicted_vertices])
         result = replace(result, penetration_max_mm=found.max_mm, penetration_mean_mm=found.mean_mm, penetration_volume_cm3=found.volume_cm3)

@@ -36,6 +36,8 @@ class EvaluationSample:
     """Whether the true meshes have their real colours."""
     body_vertices: Float[Tensor, "K V 3"] | None = None
     """Vertices of the data set's own body fits (SMPL or SMPL-X) [m], where it has them."""
+    joints: Float[Tensor, "K 17 3"] | None = None
+    """COCO-17 joints of the data set's own bodies [m], NaN for those that it does not have; only where ``bodies`` is absent."""
     notes: tuple[str, ...] = ()
     """What reading it assumed, in words."""
 

@@ -1,0 +1,151 @@
+"""``huddle3d eval fit``: how good the fitted bodies are, with known, spoilt and found key points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from huddle3d.bodies import BodyModel, load_body
+from huddle3d.cli.console import LogFormat, print_line
+from huddle3d.cli.tables import print_comparisons
+from huddle3d.errors import InputError
+from huddle3d.evaluation import (
+    FIT_COLUMNS,
+    FIT_TARGETS,
+    EvaluationSample,
+    FitInput,
+    FitResult,
+    by_family,
+    compare_fits,
+    default_specs,
+    evaluate_fit,
+    fit_json,
+    fit_row,
+    fit_summary,
+    format_cell,
+    read_variants,
+    row_name,
+    sample_key,
+)
+from huddle3d.evaluation.datasets import DatasetName, open_dataset
+from huddle3d.io import safe_name, write_bytes
+from huddle3d.people import PeopleConfig, versions
+from huddle3d.synthesis import SceneSpec, build_scene, render_scene
+
+__all__ = ["fit"]
+
+_Source = tuple[str, str, Callable[[], EvaluationSample]]
+"""Name, key and maker of a sample."""
+
+
+def fit(
+    scenes: int = 10,
+    seed: int = 1000,
+    inputs: tuple[FitInput, ...] = ("true", "noisy", "predicted"),
+    output: Path = Path("out/eval-fit"),
+    json: Path | None = None,
+    variants: Path | None = None,
+    dataset: DatasetName | None = None,
+    data: Path | None = None,
+    overwrite: bool = False,
+    log_format: LogFormat = "text",
+    config: PeopleConfig = PeopleConfig(),  # noqa: B008 - frozen; tyro shows its fields as options
+) -> int:
+    """Fit bodies to seeded two-person scenes and compare them with the truth: joints, depth order, penetration, contact. Runs on the CPU.
+
+    Scenes that are done already in OUTPUT are not repeated. Only the settings of perceive and fit count.
+
+    Args:
+        scenes: Number of scenes; the families in turn, or the first ones of the data set.
+        seed: Seed of the first scene; also of the key points' noise.
+        inputs: What the fit is given: true key points, masks and 3D landmarks; true2d: without the 3D landmarks; noisy: with errors and drop-outs as
+            the embedded backend makes them; predicted: the picture alone.
+        output: Folder for the fitted bodies and the numbers of each scene.
+        json: Also write all numbers to this file.
+        variants: JSON file of named settings, for example {"full": {}, "no-touch": {"fit.weight_touch": 0}}; the others are compared with the first.
+        dataset: Instead of seeded scenes, the samples of a data set on this machine.
+        data: Folder of the data set, unpacked as published.
+        overwrite: Fit and measure again what is there.
+        log_format: Messages as text or as JSON lines (stderr).
+        config: Settings.
+    """
+    if scenes < 1:
+        raise InputError("--scenes must be at least 1.", next_step="For example --scenes 10.")
+    if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
+        raise InputError(f"--json {json} cannot be written.", next_step="Name a file in a folder that exists.")
+    if (dataset is None) != (data is None):
+        raise InputError("--dataset and --data go together.", next_step="For example --dataset suite --data out/synth.")
+    if not inputs:
+        raise InputError("--inputs is empty.", next_step="For example --inputs true noisy.")
+    body = load_body()
+    sources = _from_dataset(dataset, data, scenes) if dataset is not None and data is not None else _synthetic(scenes, seed, body)
+    configs = read_variants(variants, config) if variants is not None else {"": config}
+    results: list[FitResult] = []
+    for name, key, load in sources:
+        for source in dict.fromkeys(inputs):
+            for variant, settings in configs.items():
+                place = output / safe_name(f"{name}_{source}" + (f"_{variant}" if variant else ""))
+                result = evaluate_fit(key, load, source, place, body=body, config=settings, variant=variant, seed=seed, overwrite=overwrite)
+                results.append(result)
+                print_line(f"{place.name}: {result.failure or _short(result)}", log_format)
+    print_fits(results)
+    if variants is not None:
+        print_comparisons(compare_fits(results), next(iter(configs)), FIT_COLUMNS)
+    if json is not None:
+        facts = {**({"dataset": dataset} if dataset else {}), "seed": seed, "versions": versions(), "device": "cpu"}
+        write_bytes(json, fit_json(results, **facts).encode(), overwrite=True)
+        print_line(f"numbers: {json}", log_format)
+    return 0
+
+
+def _short(result: FitResult) -> str:
+    row = fit_row(result)
+    return ", ".join(f"{FIT_COLUMNS[k].heading} {format_cell(row, k, FIT_COLUMNS[k])}" for k in ("pa_mpjpe_mm", "joint_pa_mpjpe_mm"))
+
+
+class _Once:
+    """Makes a sample when it is first needed, and keeps it for the other inputs and variants of the same scene."""
+
+    def __init__(self, make: Callable[[], EvaluationSample]) -> None:
+        self._make, self._sample = make, None
+
+    def __call__(self) -> EvaluationSample:
+        self._sample = self._sample or self._make()
+        return self._sample
+
+
+def _synthetic(scenes: int, seed: int, body: BodyModel) -> Iterator[_Source]:
+    def make(spec: SceneSpec) -> Callable[[], EvaluationSample]:
+        return _Once(lambda: EvaluationSample.of(render_scene(build_scene(spec, body=body))))
+
+    for spec in default_specs(scenes, seed=seed):
+        yield f"{spec.family}_{spec.seed}", spec.to_json(), make(spec)
+
+
+def _from_dataset(dataset: DatasetName, data: Path, scenes: int) -> Iterator[_Source]:
+    for item in open_dataset(dataset, data)[:scenes]:
+        load = _Once(item.load)
+        yield item.name, sample_key(load()), load
+
+
+def print_fits(results: Sequence[FitResult]) -> None:
+    """One row per scene, then one per family, and one for everything, of each input and variant; targets last."""
+    table = Table("scene", "input", *(c.heading for c in FIT_COLUMNS.values()), "s", title="fitted bodies against the truth")
+    for r in results:
+        cells = [format_cell(fit_row(r), k, c) for k, c in FIT_COLUMNS.items()]
+        table.add_row(r.scene, row_name(r), *(cells if r.metrics else ["failed: " + r.failure]), *([f"{r.seconds:.0f}"] if r.metrics else []))
+    for name in dict.fromkeys(row_name(r) for r in results):
+        some = [r for r in results if row_name(r) == name]
+        table.add_section()
+        for family, row in by_family(some).items():
+            table.add_row(f"{family} ({row['scenes']})", name, *(format_cell(row, k, c) for k, c in FIT_COLUMNS.items()), f"{row['seconds']:.0f}")
+        row = fit_summary(some)
+        cells = [format_cell(row, k, c) for k, c in FIT_COLUMNS.items()]
+        table.add_row(f"all {row['scenes'] - row['failed']}/{row['scenes']}", name, *cells, f"{row['seconds']:.0f}", style="bold")
+        if goals := FIT_TARGETS.get(some[0].input):
+            cells = [f"{goals[k][0]} {goals[k][1]:g}" if k in goals else "" for k in FIT_COLUMNS]
+            table.add_row("target", some[0].input, *cells, "", style="dim")
+    Console(width=max(200, Console().width)).print(table, markup=False)

@@ -1,0 +1,257 @@
+"""Key points with errors and drop-outs as the embedded backend makes them, drawn from a table that was measured once.
+
+``data/keypoint_noise.json`` holds, for each kind of point and for points that the true picture shows or hides, the distribution of the backend's
+error and of its confidence. ``scripts/measure_keypoint_noise.py`` made it on scenes that no suite uses; the table says from how many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from huddle3d.geometry import Camera, apply, so3_exp
+from huddle3d.scene import People2D
+from huddle3d.scene.landmarks import LANDMARKS, MIRROR
+
+__all__ = ["HIDDEN", "LIMBS", "KeypointNoise", "NoiseRow", "add_keypoint_noise", "load_keypoint_noise", "pixels_per_metre", "point_kind"]
+
+HIDDEN = 0.5
+"""True points of less confidence are hidden (the synthetic truth gives them 0.3); those of 0 lie outside the picture."""
+
+
+def point_kind(name: str) -> str:
+    """Row of the table for a landmark: its name without its side; all points of a hand, and of the face, share one."""
+    if name.startswith("face_"):
+        return "face"
+    stem = name.partition("_")[2] if name.startswith(("left_", "right_")) else name
+    return "hand" if stem.startswith(("hand", "thumb", "index", "middle", "ring", "pinky")) else stem
+
+
+def _limb(name: str) -> str:
+    kind = point_kind(name)
+    if kind in ("nose", "eye", "ear", "face"):
+        return "head"
+    side = name.partition("_")[0]
+    return f"{side}_arm" if kind in ("shoulder", "elbow", "wrist", "hand") else f"{side}_leg"
+
+
+LIMBS: tuple[str, ...] = tuple(_limb(name) for name in LANDMARKS)
+"""The limb of each landmark: errors within a limb go together."""
+_GROUPS = tuple(
+    f"{name.partition('_')[0]}_hand" if point_kind(name) == "hand" else point_kind(name) if point_kind(name) == "face" else name for name in LANDMARKS
+)
+"""Points that are found or lost together."""
+
+
+@dataclass(frozen=True)
+class NoiseRow:
+    """One kind of point in one state."""
+
+    count: int
+    """Measured points behind this row."""
+    drop: float
+    """Share that the backend does not give (confidence 0)."""
+    error_m: tuple[float, ...]
+    """Quantiles, evenly spaced from 0 to 1, of the distance in the picture, in metres at the person's depth."""
+    confidence: tuple[float, ...]
+    """Quantiles of the confidence of given points."""
+    error3d_m: tuple[float, ...]
+    """Quantiles of the distance of the 3D landmark after the turn of the whole person is undone [m]; empty where the backend has none."""
+    confidence3d: tuple[float, ...]
+    """Quantiles of its confidence."""
+
+
+@dataclass(frozen=True)
+class KeypointNoise:
+    """The measured table."""
+
+    rows: Mapping[str, Mapping[str, NoiseRow]]
+    """Kind of point → ``"seen"`` or ``"hidden"`` → distribution."""
+    swaps: Mapping[str, float]
+    """Share of people whose left and right are exchanged: ``all``, else ``arms``, ``legs``."""
+    limb_correlation: float
+    """Correlation of the sizes of two errors of one limb (normal scores)."""
+    limb_direction: float
+    """Mean cosine between the directions of two errors of one limb."""
+    limb_direction3d: float
+    """The same for the 3D landmarks."""
+    confidence_correlation: float
+    """Correlation of error and confidence (normal scores); negative: what is wrong is less sure."""
+    turn_deg: tuple[float, ...]
+    """Quantiles of the angle by which the 3D landmarks of a whole person are turned [deg]."""
+    source: Mapping[str, Any]
+    """What was measured, on how many people, with which versions."""
+
+    def digest(self) -> str:
+        """sha256 of the table."""
+        return hashlib.sha256(json.dumps(noise_document(self), sort_keys=True).encode()).hexdigest()
+
+
+def noise_document(noise: KeypointNoise) -> dict[str, Any]:
+    """The table as JSON holds it."""
+    rows = {kind: {state: vars(row) for state, row in states.items()} for kind, states in noise.rows.items()}
+    return {**{k: v for k, v in vars(noise).items() if k != "rows"}, "rows": rows}
+
+
+@lru_cache(maxsize=1)
+def load_keypoint_noise() -> KeypointNoise:
+    """The table of the package."""
+    tree = json.loads((files("huddle3d.evaluation") / "data" / "keypoint_noise.json").read_text(encoding="utf-8"))
+    return read_noise(tree)
+
+
+def read_noise(tree: Mapping[str, Any]) -> KeypointNoise:
+    """A table from its document."""
+
+    def row(entry: Mapping[str, Any]) -> NoiseRow:
+        return NoiseRow(**{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in entry.items()})
+
+    rows = {kind: {state: row(entry) for state, entry in states.items()} for kind, states in tree["rows"].items()}
+    return KeypointNoise(**{**{k: v for k, v in tree.items() if k not in ("rows", "about")}, "rows": rows, "turn_deg": tuple(tree["turn_deg"])})
+
+
+def pixels_per_metre(landmarks: Float[Tensor, "K L 3"], camera: Camera) -> Float[Tensor, "K"]:
+    """Size of a metre at each person's mean depth [px]; landmarks in the world of the camera [m]."""
+    depth = apply(camera.T_cam_world, landmarks[:, :17])[..., 2].mean(-1)
+    return camera.K[0, 0] / depth.clamp_min(0.1)
+
+
+def add_keypoint_noise(people: People2D, scale: Float[Tensor, "K"], *, seed: int, noise: KeypointNoise | None = None) -> People2D:
+    """True people as the embedded backend would report their key points and 3D landmarks; boxes, masks and scores stay true.
+
+    Sizes of errors and confidences are drawn from the measured quantiles through a Gaussian copula: errors of one limb go together, and larger
+    errors have lower confidences, both as measured. Directions in the picture are random, similar within a limb. Points outside the picture
+    stay unobserved. A person without any observed body point is left out.
+
+    Args:
+        people: the truth; confidence 1 = shown, 0.3 = hidden, 0 = outside the picture.
+        scale: pixels per metre at each person's depth.
+        seed: of all draws.
+        noise: the table; None for the package's own.
+    """
+    noise = noise or load_keypoint_noise()
+    generator = torch.Generator().manual_seed(seed)
+    keypoints, points3d = people.keypoints.clone(), people.landmarks3d.clone()
+    for k in range(len(people.names)):
+        _spoil(keypoints[k], points3d[k], float(scale[k]), noise, generator)
+    kept = [k for k in range(len(people.names)) if bool((keypoints[k, :17, 2] > 0).any())]
+    return replace(
+        people,
+        names=tuple(people.names[k] for k in kept),
+        boxes=people.boxes[kept],
+        scores=people.scores[kept],
+        keypoints=keypoints[kept],
+        landmarks3d=points3d[kept],
+        masks=people.masks[kept],
+        source=f"{people.source}+noise",
+    )
+
+
+def _spoil(points: Float[Tensor, "L 3"], points3d: Float[Tensor, "L 4"], scale: float, noise: KeypointNoise, generator: torch.Generator) -> None:
+    """Change one person's points in place."""
+    inside, hidden = points[:, 2] > 0, points[:, 2] < HIDDEN
+    order = _exchanged(noise, generator)
+    points[:], points3d[:], inside, hidden = points[order], points3d[order], inside[order], hidden[order]
+    size = _latent(noise.limb_correlation, generator)
+    sure = _rank(noise.confidence_correlation * size + math.sqrt(1 - noise.confidence_correlation**2) * torch.randn(len(LIMBS), generator=generator))
+    size = _rank(size)
+    lost = _grouped(torch.rand(len(LIMBS), generator=generator))
+    table = _Table.of(noise, hidden)
+    angle = _directions(noise.limb_direction, generator)
+    error = _quantile(table.error, size)
+    points[:, 0] += scale * error * angle.cos()
+    points[:, 1] += scale * error * angle.sin()
+    given = inside & (lost >= table.drop)
+    points[:, 2] = torch.where(given, _quantile(table.confidence, sure), 0.0)
+    axis = torch.nn.functional.normalize(torch.randn(3, generator=generator), dim=0)
+    turn = math.radians(float(_quantile(torch.tensor([noise.turn_deg]), torch.rand(1, generator=generator))[0]))
+    away = _directions3d(noise.limb_direction3d, generator)
+    points3d[:, :3] = points3d[:, :3] @ so3_exp(axis * turn).T + _quantile(table.error3d, size)[:, None] * away
+    points3d[:, 3] = torch.where(given, _quantile(table.confidence3d, sure), 0.0)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Quantiles of each landmark of one person."""
+
+    drop: Float[Tensor, "L"]
+    error: Float[Tensor, "L Q"]
+    confidence: Float[Tensor, "L Q"]
+    error3d: Float[Tensor, "L Q"]
+    confidence3d: Float[Tensor, "L Q"]
+
+    @staticmethod
+    def of(noise: KeypointNoise, hidden: Bool[Tensor, "L"]) -> _Table:
+        rows = [noise.rows[point_kind(name)]["hidden" if hidden[i] else "seen"] for i, name in enumerate(LANDMARKS)]
+        zero = (0.0,) * len(noise.turn_deg)
+
+        def stack(name: str) -> Tensor:
+            return torch.tensor([getattr(row, name) or zero for row in rows])
+
+        return _Table(torch.tensor([row.drop for row in rows]), *(stack(n) for n in ("error_m", "confidence", "error3d_m", "confidence3d")))
+
+
+def _exchanged(noise: KeypointNoise, generator: torch.Generator) -> Int[Tensor, "L"]:
+    """Rows of the points that this person's points are taken from: mostly its own."""
+    order, twin = torch.arange(len(LANDMARKS)), torch.tensor(MIRROR)
+    draw = torch.rand(3, generator=generator)
+    if float(draw[0]) < noise.swaps["all"]:
+        return twin
+    for limb, u in (("arm", draw[1]), ("leg", draw[2])):
+        if float(u) < noise.swaps[f"{limb}s"]:
+            rows = torch.tensor([name.endswith(limb) for name in LIMBS])
+            order = torch.where(rows, twin, order)
+    return order
+
+
+def _shared(values: Tensor, names: tuple[str, ...]) -> Tensor:
+    """The value of the first landmark of the same name."""
+    first = {name: i for i, name in reversed(list(enumerate(names)))}
+    return values[[first[name] for name in names]]
+
+
+def _grouped(values: Tensor) -> Tensor:
+    return _shared(values, _GROUPS)
+
+
+def _latent(correlation: float, generator: torch.Generator) -> Float[Tensor, "L"]:
+    """Standard normal scores that are correlated within a limb; points of one hand or face share theirs."""
+    limb = _shared(torch.randn(len(LIMBS), generator=generator), LIMBS)
+    own = _grouped(torch.randn(len(LIMBS), generator=generator))
+    return math.sqrt(correlation) * limb + math.sqrt(1 - correlation) * own
+
+
+def _directions(cosine: float, generator: torch.Generator) -> Float[Tensor, "L"]:
+    """Angles in the picture: a limb's own plus a normal spread, so that two points' mean cosine is the given one."""
+    limb = _shared(2 * math.pi * torch.rand(len(LIMBS), generator=generator), LIMBS)
+    spread = math.sqrt(-math.log(min(max(cosine, 1e-3), 1.0)))
+    return limb + spread * _grouped(torch.randn(len(LIMBS), generator=generator))
+
+
+def _directions3d(cosine: float, generator: torch.Generator) -> Float[Tensor, "L 3"]:
+    """Unit vectors: a limb's own share plus each point's own, so that two points' mean cosine is about the given one."""
+    limb = _shared(torch.randn(len(LIMBS), 3, generator=generator), LIMBS)
+    own = _grouped(torch.randn(len(LIMBS), 3, generator=generator))
+    return torch.nn.functional.normalize(math.sqrt(cosine) * limb + math.sqrt(1 - cosine) * own, dim=-1)
+
+
+def _rank(scores: Float[Tensor, "L"]) -> Float[Tensor, "L"]:
+    return torch.special.ndtr(scores)
+
+
+def _quantile(table: Float[Tensor, "n Q"], u: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """Values of the quantile functions at ``u``, linear between their nodes."""
+    place = u.clamp(0, 1) * (table.shape[1] - 1)
+    low = place.floor().long().clamp(0, table.shape[1] - 2)
+    a, b = table.gather(1, low[:, None])[:, 0], table.gather(1, low[:, None] + 1)[:, 0]
+    return a + (place - low) * (b - a)
