@@ -10,8 +10,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -92,6 +92,11 @@ class KeypointNoise:
     source: Mapping[str, Any]
     """What was measured, on how many people, with which versions."""
 
+    @cached_property
+    def tables(self) -> tuple[_Table, _Table]:
+        """The rows of all landmarks as tensors: seen, hidden."""
+        return _Table.build(self, "seen"), _Table.build(self, "hidden")
+
     def digest(self) -> str:
         """sha256 of the table."""
         return hashlib.sha256(json.dumps(noise_document(self), sort_keys=True).encode()).hexdigest()
@@ -100,7 +105,7 @@ class KeypointNoise:
 def noise_document(noise: KeypointNoise) -> dict[str, Any]:
     """The table as JSON holds it."""
     rows = {kind: {state: vars(row) for state, row in states.items()} for kind, states in noise.rows.items()}
-    return {**{k: v for k, v in vars(noise).items() if k != "rows"}, "rows": rows}
+    return {**{f.name: getattr(noise, f.name) for f in fields(noise) if f.name != "rows"}, "rows": rows}
 
 
 @lru_cache(maxsize=1)
@@ -165,7 +170,7 @@ def _spoil(points: Float[Tensor, "L 3"], points3d: Float[Tensor, "L 4"], scale: 
     size = _latent(noise.limb_correlation, generator)
     sure = _rank(noise.confidence_correlation * size + math.sqrt(1 - noise.confidence_correlation**2) * torch.randn(len(LIMBS), generator=generator))
     size = _rank(size)
-    lost = _grouped(torch.rand(len(LIMBS), generator=generator))
+    lost = torch.rand(len(LIMBS), generator=generator)[_OF_GROUP]
     table = _Table.of(noise, hidden)
     angle = _directions(noise.limb_direction, generator)
     error = _quantile(table.error, size)
@@ -192,7 +197,13 @@ class _Table:
 
     @staticmethod
     def of(noise: KeypointNoise, hidden: Bool[Tensor, "L"]) -> _Table:
-        rows = [noise.rows[point_kind(name)]["hidden" if hidden[i] else "seen"] for i, name in enumerate(LANDMARKS)]
+        seen, behind = noise.tables
+        parts = ((getattr(seen, f.name), getattr(behind, f.name)) for f in fields(_Table))
+        return _Table(*(torch.where(hidden if a.ndim == 1 else hidden[:, None], b, a) for a, b in parts))
+
+    @staticmethod
+    def build(noise: KeypointNoise, state: str) -> _Table:
+        rows = [noise.rows[point_kind(name)][state] for name in LANDMARKS]
         zero = (0.0,) * len(noise.turn_deg)
 
         def stack(name: str) -> Tensor:
@@ -214,34 +225,32 @@ def _exchanged(noise: KeypointNoise, generator: torch.Generator) -> Int[Tensor, 
     return order
 
 
-def _shared(values: Tensor, names: tuple[str, ...]) -> Tensor:
-    """The value of the first landmark of the same name."""
-    first = {name: i for i, name in reversed(list(enumerate(names)))}
-    return values[[first[name] for name in names]]
+def _first(names: tuple[str, ...]) -> Int[Tensor, "L"]:
+    """Row of the first landmark of the same name: what it draws, all of them get."""
+    return torch.tensor([names.index(name) for name in names])
 
 
-def _grouped(values: Tensor) -> Tensor:
-    return _shared(values, _GROUPS)
+_OF_LIMB, _OF_GROUP = _first(LIMBS), _first(_GROUPS)
 
 
 def _latent(correlation: float, generator: torch.Generator) -> Float[Tensor, "L"]:
     """Standard normal scores that are correlated within a limb; points of one hand or face share theirs."""
-    limb = _shared(torch.randn(len(LIMBS), generator=generator), LIMBS)
-    own = _grouped(torch.randn(len(LIMBS), generator=generator))
+    limb = torch.randn(len(LIMBS), generator=generator)[_OF_LIMB]
+    own = torch.randn(len(LIMBS), generator=generator)[_OF_GROUP]
     return math.sqrt(correlation) * limb + math.sqrt(1 - correlation) * own
 
 
 def _directions(cosine: float, generator: torch.Generator) -> Float[Tensor, "L"]:
     """Angles in the picture: a limb's own plus a normal spread, so that two points' mean cosine is the given one."""
-    limb = _shared(2 * math.pi * torch.rand(len(LIMBS), generator=generator), LIMBS)
+    limb = 2 * math.pi * torch.rand(len(LIMBS), generator=generator)[_OF_LIMB]
     spread = math.sqrt(-math.log(min(max(cosine, 1e-3), 1.0)))
-    return limb + spread * _grouped(torch.randn(len(LIMBS), generator=generator))
+    return limb + spread * torch.randn(len(LIMBS), generator=generator)[_OF_GROUP]
 
 
 def _directions3d(cosine: float, generator: torch.Generator) -> Float[Tensor, "L 3"]:
     """Unit vectors: a limb's own share plus each point's own, so that two points' mean cosine is about the given one."""
-    limb = _shared(torch.randn(len(LIMBS), 3, generator=generator), LIMBS)
-    own = _grouped(torch.randn(len(LIMBS), 3, generator=generator))
+    limb = torch.randn(len(LIMBS), 3, generator=generator)[_OF_LIMB]
+    own = torch.randn(len(LIMBS), 3, generator=generator)[_OF_GROUP]
     return torch.nn.functional.normalize(math.sqrt(cosine) * limb + math.sqrt(1 - cosine) * own, dim=-1)
 
 

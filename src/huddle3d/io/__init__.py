@@ -2,6 +2,7 @@
 
 from huddle3d.io.body_results import BodyResults, read_body_results
 from huddle3d.io.bvh import BvhMotion, read_bvh
+from huddle3d.io.bvh_write import write_bvh
 from huddle3d.io.coco import CocoFile, CocoImage, CocoPerson, read_coco, write_coco
 from huddle3d.io.files import atomic_file, prepare_output_dir, safe_name, write_bytes
 from huddle3d.io.glb_read import read_glb
@@ -49,6 +50,7 @@ __all__ = [
     "safe_name",
     "srgb_from_linear",
     "validate_json",
+    "write_bvh",
     "write_bytes",
     "write_coco",
     "write_glb",

@@ -211,10 +211,12 @@ class _Reader:
         raise InputError(f"{display_name(self.path)}: {where}: {why}.", next_step="Correct the annotation.", paths=(where,))
 
 
-def write_coco(path: str | os.PathLike[str], images: Sequence[CocoImage], *, overwrite: bool = False) -> None:
+def write_coco(path: str | os.PathLike[str], images: Sequence[CocoImage], *, flags: bool = False, overwrite: bool = False) -> None:
     """Write people as a COCO file that :func:`read_coco` and other tools read; the same people give the same bytes.
 
-    Keypoint confidences are written as they are, masks as packed run lengths, scores as ``score``.
+    Keypoint confidences are written as they are, or with ``flags`` as COCO's visibility (2 visible: at least 0.75; 1 hidden; 0 not given: 0) with
+    the confidences beside them (``keypoint_scores``), which annotation programs need. Masks are written as packed run lengths, scores as
+    ``score``.
     """
     document: dict[str, Any] = {
         "images": [{"id": k + 1, "file_name": i.file_name, "width": i.width, "height": i.height} for k, i in enumerate(images)],
@@ -223,7 +225,7 @@ def write_coco(path: str | os.PathLike[str], images: Sequence[CocoImage], *, ove
     }
     for k, image in enumerate(images):
         for person in image.people:
-            document["annotations"].append({"id": len(document["annotations"]) + 1, "image_id": k + 1, **_annotation(person)})
+            document["annotations"].append({"id": len(document["annotations"]) + 1, "image_id": k + 1, **_annotation(person, flags)})
     try:
         text = json.dumps(document, allow_nan=False, indent=1)
     except ValueError as e:
@@ -231,13 +233,18 @@ def write_coco(path: str | os.PathLike[str], images: Sequence[CocoImage], *, ove
     write_bytes(path, text.encode() + b"\n", overwrite=overwrite)
 
 
-def _annotation(person: CocoPerson) -> dict[str, Any]:
+def _annotation(person: CocoPerson, flags: bool) -> dict[str, Any]:
     out: dict[str, Any] = {"category_id": 1, "iscrowd": 0, "score": float(person.score)}
     if person.box is not None:
         x0, y0, x1, y1 = (float(x) for x in person.box)
         out["bbox"], out["area"] = [x0, y0, x1 - x0, y1 - y0], (x1 - x0) * (y1 - y0)
     if person.keypoints is not None:
-        out["keypoints"] = [float(x) for x in person.keypoints.reshape(-1)]
+        points = person.keypoints.astype(np.float64)
+        if flags:
+            out["keypoint_scores"] = [round(float(x), 4) for x in points[:, 2]]
+            points[:, 2] = np.where(points[:, 2] >= 0.75, 2, np.where(points[:, 2] > 0, 1, 0))
+            points[points[:, 2] == 0] = 0
+        out["keypoints"] = [float(x) for x in points.reshape(-1)]
         out["num_keypoints"] = int((person.keypoints[:, 2] > 0).sum())
     if person.mask is not None:
         height, width = person.mask.shape
