@@ -1,5 +1,6 @@
 """Data sets in their published layouts, written here in small; wrong and half unpacked folders are told what was expected."""
 
+import json
 import pickle
 from dataclasses import replace
 
@@ -11,11 +12,12 @@ from PIL import Image
 from huddle3d.errors import InputError
 from huddle3d.evaluation import EvaluateConfig, EvaluationSample, evaluate_scene
 from huddle3d.evaluation.datasets import DATASETS, open_dataset
+from huddle3d.evaluation.datasets.chi3d import open_chi3d
 from huddle3d.evaluation.datasets.multihuman import PAPER_SCENES, open_multihuman
 from huddle3d.evaluation.datasets.scans import photograph, to_metres, view_camera
 from huddle3d.evaluation.datasets.thuman2 import open_thuman2
 from huddle3d.geometry import Camera, look_at
-from huddle3d.io import MeshData, write_obj
+from huddle3d.io import MeshData, write_obj, write_video
 
 from .shapes import cube, person, sphere
 
@@ -97,6 +99,33 @@ def customhumans(tmp_path):
     return base
 
 
+@pytest.fixture
+def chi3d(tmp_path):
+    """One subject, two sequences, two cameras; world z up, as published. Person 1 is 0.5 m beside person 0, along x."""
+    base = tmp_path / "chi3d" / "train" / "s03"
+    (base / "joints3d_25").mkdir(parents=True)
+    notes = {"Hug 1": {"start_fr": 0, "end_fr": 3, "fr_id": 2}, "Grab 2": {"start_fr": 1, "end_fr": 3, "fr_id": 1}}
+    (base / "interaction_contact_signature.json").write_text(json.dumps(notes))
+    joints = np.zeros((2, 4, 25, 3))
+    joints[..., 2] = np.linspace(0, 1.6, 25)  # each joint at its own height
+    joints[1, ..., 0] = 0.5
+    R = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # looks along +y, picture's down = world -z
+    camera = {
+        "extrinsics": {"R": R.tolist(), "T": [[0.25, -4.0, 0.8]]},
+        "intrinsics_wo_distortion": {"f": [150.0, 150.0], "c": [60.0, 80.0]},
+        "intrinsics_w_distortion": {"f": [[150.0, 150.0]], "c": [[60.0, 80.0]], "k": [[0, 0, 0]], "p": [[0, 0]]},
+    }
+    for action in notes:
+        (base / "joints3d_25" / f"{action}.json").write_text(json.dumps({"joints3d_25": joints.tolist()}))
+        for name in ("50591643", "60457274"):
+            for part in ("videos", "camera_parameters"):
+                (base / part / name).mkdir(parents=True, exist_ok=True)
+            (base / "camera_parameters" / name / f"{action}.json").write_text(json.dumps(camera))
+            frames = [np.full((160, 120, 3), 60 * k, np.uint8) for k in range(4)]
+            write_video(base / "videos" / name / f"{action}.mp4", frames)
+    return tmp_path / "chi3d"
+
+
 def height(sample):
     return max(float(np.ptp(m.vertices[:, 1].numpy())) for m in sample.meshes)
 
@@ -128,6 +157,54 @@ def test_multihuman(multihuman):
     a, b = (s.camera.T_world_cam[:3, 2] * torch.tensor([1.0, 0, 1.0]) for s in (first, second))
     assert float((a / a.norm()) @ (b / b.norm())) == pytest.approx(0, abs=1e-4)
     assert torch.equal(first.photo.image, samples[0].load().photo.image)  # seeded
+
+
+def test_chi3d(chi3d):
+    samples = open_dataset("chi3d", chi3d)
+    assert [s.name for s in samples] == [f"s03_{a}_{c}" for a in ("Grab_2_000001", "Hug_1_000002") for c in ("50591643", "60457274")]
+    sample = samples[2].load()
+    assert (
+        sample.family == "Hug"
+        and sample.photo.image.shape == (160, 120, 3)
+        and float(sample.photo.image.mean()) == pytest.approx(120 / 255, abs=0.02)
+    )
+    assert torch.isnan(sample.joints[:, :5]).all() and torch.isfinite(sample.joints[:, 5:]).all()
+    # The left hip (4 of 25) is 4 × 1.6 / 24 m above the floor, y up; the camera stands 4 m away at 0.8 m.
+    assert torch.allclose(sample.joints[0, 11], torch.tensor([0.0, 4 * 1.6 / 24, 0.0]), atol=1e-5)
+    assert torch.allclose(sample.camera.centre, torch.tensor([0.25, 0.8, 4.0]), atol=1e-4)
+    uv, z = sample.camera.project(sample.joints[:, 5:])
+    assert torch.allclose(z, torch.full_like(z, 4.0), atol=1e-4)
+    assert torch.allclose(uv[0, 6], torch.tensor([60 - 150 * 0.25 / 4, 80 + 150 * (0.8 - 4 * 1.6 / 24) / 4]), atol=1e-2)
+    assert not sample.meshes and "SMPL-X" in sample.notes[-1]
+    assert len(open_chi3d(chi3d, subjects=("s03",))) == 4
+    with pytest.raises(InputError):
+        open_chi3d(chi3d, subjects=("s99",))
+
+
+def test_chi3d_says_what_is_wrong(chi3d):
+    base = chi3d / "train" / "s03"
+    (base / "camera_parameters" / "50591643" / "Hug 1.json").write_text("{}")
+    with pytest.raises(InputError, match="extrinsics"):
+        open_dataset("chi3d", chi3d)[2].load()
+    (base / "joints3d_25" / "Hug 1.json").write_text(json.dumps({"joints3d_25": np.zeros((2, 2, 25, 3)).tolist()}))
+    with pytest.raises(InputError, match="25"):
+        open_dataset("chi3d", chi3d)[3].load()
+    (base / "videos" / "60457274" / "Hug 1.mp4").write_bytes(b"no")
+    with pytest.raises(InputError, match="video"):
+        open_dataset("chi3d", chi3d)[3].load()
+    (base / "interaction_contact_signature.json").write_text('{"Hug 1": {}}')
+    with pytest.raises(InputError, match="fr_id"):
+        open_dataset("chi3d", chi3d)
+
+
+def test_joints_of_body_fits_by_the_users_file(tmp_path, monkeypatch):
+    from huddle3d.evaluation.datasets import scans
+
+    vertices, regressor = torch.rand(2, 6890, 3), torch.rand(24, 6890, dtype=torch.float64)
+    assert scans.regressed_joints(vertices) is None and scans.regressed_joints(None) is None
+    monkeypatch.setattr("huddle3d.bodies.joint_regressor", lambda name: regressor if name == "smpl" else None)
+    found = scans.regressed_joints(vertices)
+    assert torch.allclose(found[:, 9], (regressor[20] @ vertices.double()).float(), rtol=1e-5) and torch.isnan(found[:, 0]).all()
 
 
 def test_hi4d(hi4d):

@@ -113,7 +113,7 @@ def test_variants_are_compared_on_shared_scenes():
     assert (found.median_difference, found.count) == (3, 1)
 
 
-@pytest.mark.parametrize("options", [["--scenes", "0"], ["--dataset", "suite"], ["--json", "/nowhere/at/all.json"], ["--inputs"]])
+@pytest.mark.parametrize("options", [["--scenes", "0"], ["--dataset", "suite"], ["--assets", "x"], ["--json", "/nowhere/at/all.json"], ["--inputs"]])
 def test_bad_options(options, tmp_path, capsys):
     assert main(["eval", "fit", "--output", str(tmp_path / "out"), *options]) == 2
     assert not (tmp_path / "out").exists()

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from scenes import random_pose
 from smplx_like import write_smplx_like
 
-QUICK = SurfaceFitConfig(steps_landmarks=80, steps_surface=120)
+QUICK = SurfaceFitConfig(steps_landmarks=60, steps_surface=90)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,9 @@ def test_there_and_back(anny, smplx, people):
     assert "Converted from smplx to anny" in back.bodies.warnings[-1]
 
 
+@pytest.mark.slow
 def test_the_same_model_comes_back_as_it_was(anny, people):
-    found = convert_bodies(people, anny, anny, SurfaceFitConfig(steps_landmarks=80, steps_surface=100))
+    found = convert_bodies(people, anny, anny, QUICK)
     assert float(found.mean_mm.max()) < 8, found.mean_mm
 
 

@@ -3,7 +3,7 @@
 from huddle3d.bodies._bvh import BVH_ROTATIONS, bvh_motion
 from huddle3d.bodies._npz import MODEL_LICENCES, BodiesFile, read_bodies_npz, write_bodies_npz
 from huddle3d.bodies._unpickle import read_pickled_arrays
-from huddle3d.bodies.load import body_names, load_body
+from huddle3d.bodies.load import body_names, joint_regressor, load_body
 from huddle3d.bodies.model import BodyModel, Garment, Proxy
 from huddle3d.bodies.types import BodyOutput
 
@@ -19,6 +19,7 @@ __all__ = [
     "Garment",
     "Proxy",
     "body_names",
+    "joint_regressor",
     "load_body",
     "read_pickled_arrays",
 ]

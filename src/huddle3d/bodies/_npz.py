@@ -113,7 +113,7 @@ def write_bodies_npz(path: str | os.PathLike[str], bodies: Bodies, body: BodyMod
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
         for key, value in body_arrays(bodies, body).items():
             entry = io.BytesIO()
-            np.lib.format.write_array(entry, np.ascontiguousarray(value), allow_pickle=False)
+            np.lib.format.write_array(entry, np.asarray(value, order="C"), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{key}.npy", (1980, 1, 1, 0, 0, 0)), entry.getvalue(), zipfile.ZIP_DEFLATED)
     write_bytes(path, memory.getvalue(), overwrite=overwrite)
 
@@ -138,7 +138,7 @@ def read_bodies_npz(path: str | os.PathLike[str], model: str | None = None) -> B
             arrays = {key: file[key] for key in file.files if key not in ("vertices", "faces")}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, KeyError) as e:
         raise InputError(f"{name}: not a file of bodies.", why=f"{e}.", next_step="Export it again: huddle3d export RUN --bodies npz.") from e
-    kind = str(arrays["model"]) if "model" in arrays else model
+    kind = str(arrays["model"].reshape(-1)[0]) if arrays.get("model", np.zeros(0)).size else model
     if kind is None or kind not in body_names() or (model is not None and model != kind):
         raise InputError(f"{name}: bodies of {kind or 'an unknown model'}.", next_step=f"Valid: {', '.join(body_names())}.")
     parts = _PARTS.get(kind, (("body_pose", 0),))

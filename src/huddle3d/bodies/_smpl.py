@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.spatial import KDTree
 from torch import Tensor
 
@@ -24,7 +25,7 @@ from huddle3d.bodies._unpickle import read_pickled_arrays
 from huddle3d.bodies.model import BodyModel
 from huddle3d.errors import InputError, ResourceLimitError
 
-__all__ = ["read_smpl"]
+__all__ = ["read_joint_regressor", "read_smpl"]
 
 _NEEDED = ("v_template", "f", "weights", "J_regressor", "kintree_table", "shapedirs", "posedirs")
 _OPTIONAL = ("vt", "ft")
@@ -93,6 +94,13 @@ def read_smpl(kind: str, path: Path, device: torch.device | str, dtype: torch.dt
         garments={},
         proxy=None,
     )
+
+
+def read_joint_regressor(kind: str, path: Path) -> Float[Tensor, "J V"]:
+    """The file's own regressor: joints of any mesh in the model's topology, posed ones included."""
+    arrays = _read(path)
+    _check(arrays, kind, path)
+    return torch.from_numpy(arrays["J_regressor"].astype(np.float64))
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

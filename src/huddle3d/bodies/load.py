@@ -7,13 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from huddle3d.bodies._anny import read_anny
-from huddle3d.bodies._smpl import read_smpl
+from huddle3d.bodies._smpl import read_joint_regressor, read_smpl
 from huddle3d.bodies.model import BodyModel
 from huddle3d.errors import InputError, LicenceRequiredError
 
-__all__ = ["body_names", "load_body"]
+__all__ = ["body_names", "joint_regressor", "load_body"]
 
 FOLDER_VARIABLE = "HUDDLE3D_BODY_MODELS"
 _FILES: dict[str, tuple[str, ...]] = {
@@ -70,6 +72,13 @@ def load_body(
     file = _find(name, path)
     stat = file.stat()
     return _smpl(name, file, stat.st_mtime_ns, stat.st_size, str(device), dtype)
+
+
+def joint_regressor(name: str, *, path: str | Path | None = None) -> Float[Tensor, "J V"]:
+    """Joints as weighted sums of vertices, from the user's file of a model of the SMPL family; errors as for :func:`load_body`."""
+    if name not in _FILES:
+        raise InputError(f"There is no joint regressor of {name!r}.", next_step=f"Valid: {', '.join(_FILES)}.")
+    return read_joint_regressor(name, _find(name, path))
 
 
 def _find(name: str, path: str | Path | None) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tyro.extras import SubcommandApp
 
-from huddle3d.cli import demo, doctor, evaluate, models, people, synth, train, view
+from huddle3d.cli import demo, doctor, evaluate, export, models, people, synth, train, view
 
 __all__ = ["build_app", "with_default_verb"]
 
@@ -20,6 +20,8 @@ def build_app() -> SubcommandApp:
     app.command(evaluate.build_app(), name="eval", help="Metrics tables on seeded synthetic scenes, suites and data sets.")
     app.command(train.build_app(), name="train", help="Pose banks, and networks learned from synthetic people.")
     app.command(view.view)
+    app.command(export.export)
+    app.command(export.convert_body)
     app.command(models.build_app(), name="models", help="Weights: licences, hashes, fetching, model cards.")
     app.command(doctor.doctor)
     return app

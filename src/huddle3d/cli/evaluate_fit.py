@@ -10,6 +10,7 @@ from rich.table import Table
 
 from huddle3d.bodies import BodyModel, load_body
 from huddle3d.cli.console import LogFormat, print_line
+from huddle3d.cli.synth import suite_assets
 from huddle3d.cli.tables import print_comparisons
 from huddle3d.errors import InputError
 from huddle3d.evaluation import (
@@ -18,22 +19,24 @@ from huddle3d.evaluation import (
     EvaluationSample,
     FitInput,
     FitResult,
-    by_family,
     compare_fits,
     default_specs,
     evaluate_fit,
     fit_json,
     fit_row,
     fit_summary,
+    fits_by_family,
     format_cell,
     read_variants,
     row_name,
     sample_key,
 )
 from huddle3d.evaluation.datasets import DatasetName, open_dataset
+from huddle3d.evaluation.datasets.layout import LazySample
 from huddle3d.io import safe_name, write_bytes
 from huddle3d.people import PeopleConfig, versions
-from huddle3d.synthesis import SceneSpec, build_scene, render_scene
+from huddle3d.synthesis import Assets, SceneBuilder, SceneSpec, build_scene, render_scene
+from huddle3d.synthesis.suites import Suite, SuiteName, SuiteScene, in_building_order, open_suite_list
 
 __all__ = ["fit"]
 
@@ -42,25 +45,28 @@ _Source = tuple[str, str, Callable[[], EvaluationSample]]
 
 
 def fit(
-    scenes: int = 10,
+    scenes: int | None = None,
     seed: int = 1000,
+    suite: SuiteName | None = None,
     inputs: tuple[FitInput, ...] = ("true", "noisy", "predicted"),
     output: Path = Path("out/eval-fit"),
     json: Path | None = None,
     variants: Path | None = None,
     dataset: DatasetName | None = None,
     data: Path | None = None,
+    assets: Path | None = None,
     overwrite: bool = False,
     log_format: LogFormat = "text",
     config: PeopleConfig = PeopleConfig(),  # noqa: B008 - frozen; tyro shows its fields as options
 ) -> int:
-    """Fit bodies to seeded two-person scenes and compare them with the truth: joints, depth order, penetration, contact. Runs on the CPU.
+    """Fit bodies to scenes and compare them with the truth: joints, depth order, penetration, contact. Runs on the CPU.
 
     Scenes that are done already in OUTPUT are not repeated. Only the settings of perceive and fit count.
 
     Args:
-        scenes: Number of scenes; the families in turn, or the first ones of the data set.
-        seed: Seed of the first scene; also of the key points' noise.
+        scenes: Number of scenes: seeded ones (default 10), the families in turn, or the first ones of the suite or data set (default all).
+        seed: Seed of the first seeded scene; also of the key points' noise.
+        suite: Instead of seeded scenes, a suite, made as it is needed: heldout, salsa, crowd, hard.
         inputs: What the fit is given: true key points, masks and 3D landmarks; true2d: without the 3D landmarks; noisy: with errors and drop-outs as
             the embedded backend makes them; predicted: the picture alone.
         output: Folder for the fitted bodies and the numbers of each scene.
@@ -68,20 +74,30 @@ def fit(
         variants: JSON file of named settings, for example {"full": {}, "no-touch": {"fit.weight_touch": 0}}; the others are compared with the first.
         dataset: Instead of seeded scenes, the samples of a data set on this machine.
         data: Folder of the data set, unpacked as published.
+        assets: Folder with makehuman, mocap and avatars, for suite: salsa needs it (or HUDDLE3D_ASSETS), the others are dressed from it.
         overwrite: Fit and measure again what is there.
         log_format: Messages as text or as JSON lines (stderr).
         config: Settings.
     """
-    if scenes < 1:
+    if scenes is not None and scenes < 1:
         raise InputError("--scenes must be at least 1.", next_step="For example --scenes 10.")
     if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
         raise InputError(f"--json {json} cannot be written.", next_step="Name a file in a folder that exists.")
     if (dataset is None) != (data is None):
         raise InputError("--dataset and --data go together.", next_step="For example --dataset suite --data out/synth.")
+    if suite is not None and dataset is not None:
+        raise InputError("--suite and --dataset exclude each other.", next_step="A suite on disk: --dataset suite --data FOLDER.")
+    if assets is not None and suite is None:
+        raise InputError("--assets goes with --suite.", next_step="For example --suite heldout --assets FOLDER.")
     if not inputs:
         raise InputError("--inputs is empty.", next_step="For example --inputs true noisy.")
     body = load_body()
-    sources = _from_dataset(dataset, data, scenes) if dataset is not None and data is not None else _synthetic(scenes, seed, body)
+    folder = suite_assets(suite, assets) if suite is not None else None
+    listed = open_suite_list(suite, assets=folder) if suite is not None else None
+    if dataset is not None and data is not None:
+        sources = _from_dataset(open_dataset(dataset, data)[:scenes])
+    else:
+        sources = _of_suite(listed, scenes, body, folder) if listed is not None else _synthetic(scenes or 10, seed, body)
     configs = read_variants(variants, config) if variants is not None else {"": config}
     results: list[FitResult] = []
     for name, key, load in sources:
@@ -95,7 +111,8 @@ def fit(
     if variants is not None:
         print_comparisons(compare_fits(results), next(iter(configs)), FIT_COLUMNS)
     if json is not None:
-        facts = {**({"dataset": dataset} if dataset else {}), "seed": seed, "versions": versions(), "device": "cpu"}
+        of_suite = {"suite": listed.name, "suite_version": listed.version, "assets": list(listed.assets)} if listed else {}
+        facts = {**({"dataset": dataset} if dataset else {}), **of_suite, "seed": seed, "versions": versions(), "device": "cpu"}
         write_bytes(json, fit_json(results, **facts).encode(), overwrite=True)
         print_line(f"numbers: {json}", log_format)
     return 0
@@ -125,8 +142,18 @@ def _synthetic(scenes: int, seed: int, body: BodyModel) -> Iterator[_Source]:
         yield f"{spec.family}_{spec.seed}", spec.to_json(), make(spec)
 
 
-def _from_dataset(dataset: DatasetName, data: Path, scenes: int) -> Iterator[_Source]:
-    for item in open_dataset(dataset, data)[:scenes]:
+def _of_suite(suite: Suite, scenes: int | None, body: BodyModel, assets: Assets | None) -> Iterator[_Source]:
+    build = SceneBuilder(body, assets=assets)
+
+    def make(scene: SuiteScene) -> Callable[[], EvaluationSample]:
+        return _Once(lambda: EvaluationSample.of(render_scene(build(scene.spec)), name=scene.name, family=scene.tag))
+
+    for scene in in_building_order(suite.scenes[:scenes]):
+        yield scene.name, scene.spec.to_json(), make(scene)
+
+
+def _from_dataset(items: Sequence[LazySample]) -> Iterator[_Source]:
+    for item in items:
         load = _Once(item.load)
         yield item.name, sample_key(load()), load
 
@@ -140,7 +167,7 @@ def print_fits(results: Sequence[FitResult]) -> None:
     for name in dict.fromkeys(row_name(r) for r in results):
         some = [r for r in results if row_name(r) == name]
         table.add_section()
-        for family, row in by_family(some).items():
+        for family, row in fits_by_family(some).items():
             table.add_row(f"{family} ({row['scenes']})", name, *(format_cell(row, k, c) for k, c in FIT_COLUMNS.items()), f"{row['seconds']:.0f}")
         row = fit_summary(some)
         cells = [format_cell(row, k, c) for k, c in FIT_COLUMNS.items()]

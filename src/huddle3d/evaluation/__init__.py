@@ -7,7 +7,7 @@ from huddle3d.evaluation.contacts import ContactMetrics, GroupPenetration, conta
 from huddle3d.evaluation.depth_order import DepthOrder, depth_order
 from huddle3d.evaluation.fit_metrics import FitMetrics, fit_metrics, match_in_picture, true_joints
 from huddle3d.evaluation.fit_protocol import FIT_INPUTS, FitInput, FitResult, evaluate_fit, sample_key
-from huddle3d.evaluation.fit_summary import FIT_COLUMNS, FIT_TARGETS, by_family, compare_fits, fit_json, fit_row, fit_summary, row_name
+from huddle3d.evaluation.fit_summary import FIT_COLUMNS, FIT_TARGETS, compare_fits, fit_json, fit_row, fit_summary, fits_by_family, row_name
 from huddle3d.evaluation.images import normal_l2, psnr, ssim
 from huddle3d.evaluation.joints import BodyMetrics, body_metrics
 from huddle3d.evaluation.keypoint_noise import KeypointNoise, NoiseRow, add_keypoint_noise, load_keypoint_noise, pixels_per_metre
@@ -50,7 +50,7 @@ __all__ = [
     "sample_key",
     "FIT_COLUMNS",
     "FIT_TARGETS",
-    "by_family",
+    "fits_by_family",
     "compare_fits",
     "fit_json",
     "fit_row",

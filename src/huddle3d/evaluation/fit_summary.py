@@ -14,7 +14,7 @@ from huddle3d.evaluation.fit_protocol import FitResult
 from huddle3d.evaluation.statistics import PairedComparison, median_interval, paired_comparison
 from huddle3d.scene.landmarks import BODY, LANDMARKS
 
-__all__ = ["FIT_COLUMNS", "FIT_TARGETS", "by_family", "by_region", "compare_fits", "fit_json", "fit_row", "fit_summary", "row_name"]
+__all__ = ["FIT_COLUMNS", "FIT_TARGETS", "fits_by_family", "by_region", "compare_fits", "fit_json", "fit_row", "fit_summary", "row_name"]
 
 FIT_COLUMNS = {
     "people_found": Column("found", 2, "↑"), "pa_mpjpe_mm": Column("PA-MPJPE [mm]", 1, "↓"), "joint_pa_mpjpe_mm": Column("joint PA [mm]", 1, "↓"),
@@ -93,7 +93,7 @@ def by_region(results: Sequence[FitResult]) -> dict[str, dict[str, float | int |
     }
 
 
-def by_family(results: Sequence[FitResult]) -> dict[str, dict[str, Any]]:
+def fits_by_family(results: Sequence[FitResult]) -> dict[str, dict[str, Any]]:
     """The row of each family."""
     return _grouped(results, lambda r: r.family)
 
@@ -134,7 +134,7 @@ def fit_json(results: Sequence[FitResult], **facts: object) -> str:
     groups = {name: [r for r in results if row_name(r) == name] for name in dict.fromkeys(row_name(r) for r in results)}
     tree: dict[str, Any] = {
         "variants": {name: fit_summary(some) for name, some in groups.items()},
-        "by_family": {name: by_family(some) for name, some in groups.items()},
+        "by_family": {name: fits_by_family(some) for name, some in groups.items()},
         "targets": {source: {k: f"{sign} {value:g}" for k, (sign, value) in t.items()} for source, t in FIT_TARGETS.items()},
     }
     if len({r.variant for r in results}) > 1:

@@ -67,17 +67,17 @@ class Converted:
     """Mean distance of the landmarks that both models have [mm]; the models place joints differently, by one to three centimetres."""
 
 
-def correspondence(source: BodyModel, target: BodyModel, config: SurfaceFitConfig | None = None, *, progress: Progress = silent) -> Correspondence:
+def correspondence(source: BodyModel, target: BodyModel, config: SurfaceFitConfig | None = None) -> Correspondence:
     """Register the target's neutral body to the source's in the source's rest pose, and match nearest surface points.
 
     The target is fitted to the source's landmarks, then in a few rounds to its surface (nearest points with agreeing normals), shape and pose
     together. Deterministic; the result is kept for the process.
     """
-    return _correspondence(source, target, config or SurfaceFitConfig(), progress)
+    return _correspondence(source, target, config or SurfaceFitConfig())
 
 
 @lru_cache(maxsize=8)
-def _correspondence(source: BodyModel, target: BodyModel, config: SurfaceFitConfig, progress: Progress) -> Correspondence:
+def _correspondence(source: BodyModel, target: BodyModel, config: SurfaceFitConfig) -> Correspondence:
     rows = _skin_rows(target)
     with torch.no_grad():
         given = source(source.neutral())
@@ -91,13 +91,11 @@ def _correspondence(source: BodyModel, target: BodyModel, config: SurfaceFitConf
     none = torch.zeros(0, dtype=torch.long, device=rows.device)
     start = SurfaceTarget(none, given.vertices[:, none], given.vertices.new_zeros(0), given.landmarks.to(target.dtype), valid)
     params = fit_to_surface(target, start, config)
-    found = None
-    for round_ in range(_ROUNDS):
+    for _ in range(_ROUNDS):
         found = _match(source, given.vertices[0], target, params, rows)
         goal = SurfaceTarget(rows, found.points(given.vertices).to(target.dtype), found.weights, start.landmarks, valid)
         fast = replace(config, steps_landmarks=0, steps_surface=config.steps_surface // 2)
         params = fit_to_surface(target, goal, fast, start=params)
-        progress((round_ + 1) / _ROUNDS, "registration")
     return _match(source, given.vertices[0], target, params, rows)
 
 
@@ -155,7 +153,8 @@ def convert_bodies(
             next_step="Name the model that they were made with.",
         )
     config = config or SurfaceFitConfig()
-    match = match or correspondence(source, target, config, progress=lambda f, note="": progress(0.5 * f, note))
+    progress(0.0, "registration")
+    match = match or correspondence(source, target, config)
     valid = source.landmark_valid & target.landmark_valid
     points = match.points(bodies.vertices).to(target.dtype)
     goal = SurfaceTarget(match.rows, points, match.weights, bodies.landmarks.to(target.dtype), valid)

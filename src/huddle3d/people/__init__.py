@@ -4,6 +4,7 @@ from huddle3d.people._html import Figure, Section, page, table
 from huddle3d.people.canonical import CanonicalConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
 from huddle3d.people.complete import CompleteConfig, Completer, complete
+from huddle3d.people.export import BODY_FORMATS, BodyFormat, coco_image, export_bodies, fitted_keypoints, read_run
 from huddle3d.people.measure import Measurements, measure_people
 from huddle3d.people.outputs import scene_of, versions, write_outputs
 from huddle3d.people.paint import PaintConfig, paint
@@ -12,6 +13,12 @@ from huddle3d.people.run import Given, run_photo
 from huddle3d.people.store import RunStore, StageRecord, plain
 
 __all__ = [
+    "BODY_FORMATS",
+    "BodyFormat",
+    "coco_image",
+    "export_bodies",
+    "fitted_keypoints",
+    "read_run",
     "STAGES",
     "CanonicalConfig",
     "CarveConfig",

@@ -9,7 +9,7 @@ import torch
 
 from huddle3d.errors import InputError
 from huddle3d.evaluation.datasets.layout import Layout, LazySample, read_arrays
-from huddle3d.evaluation.datasets.scans import to_metres
+from huddle3d.evaluation.datasets.scans import smpl_to_coco, to_metres
 from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.geometry import Camera
 from huddle3d.io import MeshData
@@ -73,9 +73,9 @@ def _loader(name: str, sequence: Path, frame: int, number: int):
         camera = _camera(sequence, number, picture.width, picture.height)
         photo = load_photo(sequence / "images" / str(number) / f"{frame:06d}.jpg", focal_px=float(camera.K[1, 1]))
         people, _, _ = to_metres([_person(sequence, k, frame) for k in (0, 1)], 1.0, sequence)
-        smpl = read_arrays(sequence / "smpl" / f"{frame:06d}.npz", ("verts",), LAYOUT)["verts"].astype(np.float32)
+        smpl = read_arrays(sequence / "smpl" / f"{frame:06d}.npz", ("verts", "joints_3d"), LAYOUT)
         notes = ("the truth has no colours; the lens distortion is not undone",)
-        bodies = torch.from_numpy(smpl)
-        return EvaluationSample(name, sequence.name, photo, people, camera, textured=False, body_vertices=bodies, notes=notes)
+        bodies, joints = torch.from_numpy(smpl["verts"].astype(np.float32)), smpl_to_coco(torch.from_numpy(smpl["joints_3d"].astype(np.float32)))
+        return EvaluationSample(name, sequence.name, photo, people, camera, textured=False, body_vertices=bodies, joints=joints, notes=notes)
 
     return load

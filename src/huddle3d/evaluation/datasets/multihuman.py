@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from huddle3d.evaluation.datasets.layout import Layout, LazySample, leading_number
-from huddle3d.evaluation.datasets.scans import body_vertices, photograph, read_person, to_metres, view_camera
+from huddle3d.evaluation.datasets.scans import body_vertices, photograph, read_person, regressed_joints, to_metres, view_camera
 from huddle3d.evaluation.sample import EvaluationSample
 
 __all__ = ["LAYOUT", "PAPER_SCENES", "open_multihuman"]
@@ -67,9 +67,8 @@ def _loader(name: str, category: str, files: list[Path], fits: list[Path], seed:
         people, factor, notes = to_metres([person for person, _ in read], None, files[0].parent)
         camera = view_camera(people, seed=seed, view=view, views=views)
         bodies = body_vertices(fits, factor) if len(fits) == len(files) else None
-        textured = all(t for _, t in read)
-        return EvaluationSample(
-            name, category, photograph(people, camera, name), people, camera, textured=textured, body_vertices=bodies, notes=notes
-        )
+        textured, joints = all(t for _, t in read), regressed_joints(bodies)
+        photo = photograph(people, camera, name)
+        return EvaluationSample(name, category, photo, people, camera, textured=textured, body_vertices=bodies, joints=joints, notes=notes)
 
     return load

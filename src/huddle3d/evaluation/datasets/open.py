@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from huddle3d.errors import InputError
+from huddle3d.evaluation.datasets.chi3d import open_chi3d
 from huddle3d.evaluation.datasets.customhumans import open_customhumans
 from huddle3d.evaluation.datasets.hi4d import open_hi4d
 from huddle3d.evaluation.datasets.layout import LazySample
@@ -18,7 +19,7 @@ from huddle3d.evaluation.datasets.thuman2 import open_thuman2
 
 __all__ = ["DATASETS", "DatasetName", "open_dataset"]
 
-DatasetName = Literal["suite", "multihuman", "hi4d", "thuman2", "customhumans"]
+DatasetName = Literal["suite", "multihuman", "hi4d", "thuman2", "customhumans", "chi3d"]
 DATASETS: tuple[DatasetName, ...] = typing.get_args(DatasetName)
 _OPEN: Mapping[str, Callable[[Path], tuple[LazySample, ...]]] = {
     "suite": open_suite,
@@ -26,6 +27,7 @@ _OPEN: Mapping[str, Callable[[Path], tuple[LazySample, ...]]] = {
     "hi4d": open_hi4d,
     "thuman2": open_thuman2,
     "customhumans": open_customhumans,
+    "chi3d": open_chi3d,
 }
 
 

@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from huddle3d.errors import InputError
+from huddle3d.errors import HuddleError, InputError
 from huddle3d.geometry import Camera, look_at
 from huddle3d.io import display_name, read_obj
 from huddle3d.scene import PersonMesh, Photo
 
-__all__ = ["ASSUMED_HEIGHT_M", "body_vertices", "photograph", "read_person", "to_metres", "view_camera"]
+__all__ = ["ASSUMED_HEIGHT_M", "body_vertices", "photograph", "read_person", "regressed_joints", "smpl_to_coco", "to_metres", "view_camera"]
 
 ASSUMED_HEIGHT_M = 1.70
 """Height of the tallest person of a scan whose unit is not known [m]."""
@@ -34,6 +34,37 @@ def body_vertices(paths: Sequence[Path], metres_per_unit: float) -> Float[Tensor
     """Vertices of the data set's own body fits [m]; None if there is not one for each person or they differ in topology."""
     meshes = [torch.from_numpy(read_obj(p).vertices).float() * metres_per_unit for p in paths]
     return torch.stack(meshes) if meshes and len({m.shape for m in meshes}) == 1 else None
+
+
+_COCO_OF_SMPL = {5: 16, 6: 17, 7: 18, 8: 19, 9: 20, 10: 21, 11: 1, 12: 2, 13: 4, 14: 5, 15: 7, 16: 8}
+"""Row of SMPL's joints for each COCO joint from the shoulders down; the head has none."""
+
+
+def smpl_to_coco(joints: Float[Tensor, "K J 3"]) -> Float[Tensor, "K 17 3"]:
+    """COCO-17 joints from the first 22 of SMPL or SMPL-X; NaN for the head."""
+    out = joints.new_full((len(joints), 17, 3), math.nan)
+    out[:, list(_COCO_OF_SMPL)] = joints[:, list(_COCO_OF_SMPL.values())]
+    return out
+
+
+_KINDS = {6890: "smpl", 10475: "smplx"}
+"""Body models by their number of vertices."""
+
+
+def regressed_joints(vertices: Float[Tensor, "K V 3"] | None) -> Float[Tensor, "K 17 3"] | None:
+    """COCO-17 joints (NaN for the head) of body fits, by the joint regressor of the user's SMPL or SMPL-X file.
+
+    None without fits, without the file, or for another topology.
+    """
+    from huddle3d.bodies import joint_regressor
+
+    if vertices is None or vertices.shape[1] not in _KINDS:
+        return None
+    try:
+        regressor = joint_regressor(_KINDS[vertices.shape[1]])
+    except HuddleError:
+        return None
+    return smpl_to_coco((regressor @ vertices.double()).to(vertices)) if regressor.shape[1] == vertices.shape[1] else None
 
 
 def to_metres(people: Sequence[PersonMesh], metres_per_unit: float | None, source: Path) -> tuple[tuple[PersonMesh, ...], float, tuple[str, ...]]:
