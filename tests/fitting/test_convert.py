@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from scenes import random_pose
 from smplx_like import write_smplx_like
 
-QUICK = SurfaceFitConfig(steps_landmarks=60, steps_surface=90)
+QUICK = SurfaceFitConfig(steps_landmarks=40, steps_surface=60)
 
 
 @pytest.fixture(scope="module")

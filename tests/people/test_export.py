@@ -125,7 +125,7 @@ def test_conversion_by_command(run, tmp_path, capsys, monkeypatch):
 
     from huddle3d.fitting import SurfaceFitConfig
 
-    monkeypatch.setattr("huddle3d.fitting._convert.SurfaceFitConfig", lambda: SurfaceFitConfig(steps_landmarks=60, steps_surface=90))
+    monkeypatch.setattr("huddle3d.fitting._convert.SurfaceFitConfig", lambda: SurfaceFitConfig(steps_landmarks=40, steps_surface=60))
 
     file = write_smplx_like(tmp_path / "SMPLX_NEUTRAL.npz", load_body())
     out = tmp_path / "out"

@@ -35,7 +35,7 @@ def export(
 ) -> int:
     """Write the fitted bodies of a finished run for other programs: npz with the keys of the SMPL family, BVH, COCO JSON.
 
-    OUTPUT gets bodies.npz, one NAME.bvh per person, people.coco.json (which people --coco reads) and export.json, which states units, axes, rotation
+    OUTPUT gets bodies.npz, one NAME.bvh per person, people.coco.json (which the verb people accepts back) and export.json, which states units, axes, rotation
     order and licence.
 
     Args:

@@ -66,7 +66,7 @@ class NoiseRow:
     confidence: tuple[float, ...]
     """Quantiles of the confidence of given points."""
     error3d_m: tuple[float, ...]
-    """Quantiles of the distance of the 3D landmark after the turn of the whole person is undone [m]; empty where the backend has none."""
+    """Quantiles of the distance of the 3D landmark after the turn and scale of the whole person are undone [m]; empty where the backend has none."""
     confidence3d: tuple[float, ...]
     """Quantiles of its confidence."""
 

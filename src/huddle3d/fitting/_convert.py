@@ -94,7 +94,7 @@ def _correspondence(source: BodyModel, target: BodyModel, config: SurfaceFitConf
     for _ in range(_ROUNDS):
         found = _match(source, given.vertices[0], target, params, rows)
         goal = SurfaceTarget(rows, found.points(given.vertices).to(target.dtype), found.weights, start.landmarks, valid)
-        fast = replace(config, steps_landmarks=0, steps_surface=config.steps_surface // 2)
+        fast = replace(config, steps_landmarks=0)
         params = fit_to_surface(target, goal, fast, start=params)
     return _match(source, given.vertices[0], target, params, rows)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +15,7 @@ from huddle3d.scene import BodyParams
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
+    from huddle3d.bodies._points import SkinnedPoints
 
 __all__ = ["SurfaceFitConfig", "SurfaceTarget", "fit_to_surface"]
 
@@ -24,12 +24,10 @@ __all__ = ["SurfaceFitConfig", "SurfaceTarget", "fit_to_surface"]
 class SurfaceFitConfig:
     """Settings of :func:`fit_to_surface`."""
 
-    steps_landmarks: int = 150
-    """Adam steps on landmarks alone."""
-    steps_surface: int = 250
-    """Adam steps on surface points."""
-    learning_rate: float = 0.04
-    """Of rotations [rad]; shape and translation scale with it."""
+    steps_landmarks: int = 60
+    """Iterations on landmarks alone."""
+    steps_surface: int = 120
+    """Iterations on surface points: the first half plain least squares, the second robust."""
     weight_landmarks: float = 0.1
     """Landmarks beside surface points: models place joints differently, so they only hold what the surface leaves open."""
     weight_limits: float = 0.02
@@ -66,8 +64,8 @@ def fit_to_surface(
 ) -> BodyParams:
     """Parameters of ``body`` whose surface and landmarks come nearest to the target; deterministic, no random numbers.
 
-    Two stages of Adam: landmarks, then surface points (Geman-McClure, so that wrong correspondences lose their pull). Rotations stay about their
-    limits, shapes inside their range.
+    Three stages of L-BFGS: landmarks, surface points, surface points with Geman-McClure's function, so that wrong correspondences lose their pull.
+    Rotations stay about their limits, shapes inside their range. The bodies are independent of each other.
 
     Args:
         body: the model.
@@ -78,12 +76,19 @@ def fit_to_surface(
     """
     config = config or SurfaceFitConfig()
     start = start or _placed(body, target)
-    fitter = _Fitter.of(body, target, config, start)
-    if len(target.landmark_valid.nonzero()):
-        fitter.run(config.steps_landmarks, surface=False, progress=lambda f, note="": progress(0.35 * f, "landmarks"))
-    if len(target.rows):
-        fitter.run(config.steps_surface, surface=True, progress=lambda f, note="": progress(0.35 + 0.65 * f, "surface"))
-    return fitter.params(detached=True)
+    done = []
+    for k in range(len(target.points)):
+        one = SurfaceTarget(target.rows, target.points[k : k + 1], target.weights, target.landmarks[k : k + 1], target.landmark_valid)
+        fitter = _Fitter.of(body, one, config, BodyParams(**{f.name: getattr(start, f.name)[k : k + 1] for f in fields(BodyParams)}))
+        if bool(target.landmark_valid.any()):
+            fitter.run(config.steps_landmarks, None, robust=False)
+        if len(target.rows):
+            points = body.surface.select(target.rows)
+            fitter.run(config.steps_surface // 2, points, robust=False)
+            fitter.run(config.steps_surface - config.steps_surface // 2, points, robust=True)
+        done.append(fitter.params(detached=True))
+        progress((k + 1) / len(target.points), "surface")
+    return BodyParams(**{f.name: torch.cat([getattr(d, f.name) for d in done]) for f in fields(BodyParams)})
 
 
 def _placed(body: BodyModel, target: SurfaceTarget) -> BodyParams:
@@ -98,8 +103,15 @@ def _placed(body: BodyModel, target: SurfaceTarget) -> BodyParams:
     return BodyParams(params.shape, pose, T[:, :3, 3] + (T[:, :3, :3] @ params.translation[..., None])[..., 0], params.expression)
 
 
+def _spread(body: BodyModel) -> Float[Tensor, "S"]:
+    """Range of the shape parameters: the unit in which they are optimised."""
+    return (body.shape_limits[:, 1] - body.shape_limits[:, 0]).clamp_min(1e-6)
+
+
 @dataclass
 class _Fitter:
+    """One body on its way."""
+
     body: BodyModel
     target: SurfaceTarget
     config: SurfaceFitConfig
@@ -112,7 +124,7 @@ class _Fitter:
         leaves = {
             "turn": torch.zeros_like(start.pose[:, 0]),
             "pose": start.pose[:, 1:].detach().clone(),
-            "shape": start.shape.detach().clone(),
+            "shape": (start.shape.detach() - body.neutral_shape) / _spread(body),
             "translation": start.translation.detach().clone(),
         }
         return _Fitter(body, target, config, so3_exp(start.pose[:, 0].detach()), {k: v.requires_grad_() for k, v in leaves.items()})
@@ -123,36 +135,31 @@ class _Fitter:
         turn = so3_log(self.R_base @ so3_exp(v["turn"]))
         low, high = self.body.shape_limits.unbind(-1)
         pose = torch.cat([turn[:, None], v["pose"]], 1)
-        return BodyParams(v["shape"].clamp(low, high), pose, v["translation"], v["shape"].new_zeros(len(turn), 0))
+        shape = (self.body.neutral_shape + v["shape"] * _spread(self.body)).clamp(low, high)
+        return BodyParams(shape, pose, v["translation"], shape[:, :0])
 
-    def run(self, steps: int, *, surface: bool, progress: Progress) -> None:
-        """One stage of Adam with a rate that falls by a cosine."""
-        rates = {"turn": 1.0, "pose": 1.0, "shape": 0.5 * self._range(), "translation": 0.3}
-        base = [self.config.learning_rate * rates[name] * (0.5 if surface else 1.0) for name in self.leaves]
-        optimiser = torch.optim.Adam([{"params": [leaf], "lr": lr} for leaf, lr in zip(self.leaves.values(), base, strict=True)])
-        points = self.body.surface.select(self.target.rows) if surface else None
-        for step in range(steps):
-            factor = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps))
-            for group, lr in zip(optimiser.param_groups, base, strict=True):
-                group["lr"] = lr * factor
+    def run(self, steps: int, points: SkinnedPoints | None, *, robust: bool) -> None:
+        """One stage; without ``points`` on landmarks alone."""
+        if steps <= 0:
+            return
+        optimiser = torch.optim.LBFGS(
+            list(self.leaves.values()), max_iter=steps, history_size=30, line_search_fn="strong_wolfe", tolerance_grad=1e-8, tolerance_change=1e-10
+        )
+
+        def closure() -> Tensor:
             optimiser.zero_grad(set_to_none=True)
-            self._energy(points).backward()
-            for leaf in self.leaves.values():
-                if leaf.grad is not None:
-                    leaf.grad.nan_to_num_(0.0, 0.0, 0.0)
-            optimiser.step()
-            progress((step + 1) / steps)
+            energy = self._energy(points, robust)
+            energy.backward()
+            return energy
 
-    def _range(self) -> float:
-        """Half the range of the shape parameters (phenotypes: 0.5; betas: 5), so that steps are of similar effect."""
-        return float((self.body.shape_limits[:, 1] - self.body.shape_limits[:, 0]).mean()) / 2 * 0.4
+        optimiser.step(closure)
 
-    def _energy(self, points) -> Float[Tensor, ""]:
+    def _energy(self, points: SkinnedPoints | None, robust: bool) -> Float[Tensor, ""]:
         body, target, c = self.body, self.target, self.config
         v = self.leaves
         turn = self.R_base @ so3_exp(v["turn"])
         low, high = body.shape_limits.unbind(-1)
-        shape = v["shape"].clamp(low, high)
+        shape = (body.neutral_shape + v["shape"] * _spread(body)).clamp(low, high)
         local = BodyParams(shape, torch.cat([torch.zeros_like(v["turn"])[:, None], v["pose"]], 1), torch.zeros_like(v["translation"]), shape[:, :0])
 
         def place(x: Tensor) -> Tensor:
@@ -167,9 +174,9 @@ class _Fitter:
             coefficients = body.shape_space.coefficients(local.shape, local.expression)
             pose = body.skeleton.pose(coefficients, local.pose, local.translation)
             error = (place(points.posed(coefficients, local.expression, pose)) - target.points).square().sum(-1) * 100
-            total = total + ((error / (1 + error)) * target.weights).sum(-1).div(target.weights.sum().clamp_min(1e-6)).sum()
+            total = total + ((error / (1 + error) if robust else error) * target.weights).sum(-1).div(target.weights.sum().clamp_min(1e-6)).sum()
         limits = body.joint_limits[1:]
         beyond = (v["pose"] - limits[..., 1]).clamp_min(0) + (limits[..., 0] - v["pose"]).clamp_min(0)
-        spread = (high - low).clamp_min(1e-6)
         total = total + c.weight_limits * beyond.square().sum() + c.weight_pose * v["pose"].square().sum()
-        return total + c.weight_shape * ((v["shape"] - body.neutral_shape) / spread).square().sum()
+        outside = (body.neutral_shape + v["shape"] * _spread(body) - shape).square().sum()  # where the clamp gives no gradient
+        return total + c.weight_shape * v["shape"].square().sum() + outside
