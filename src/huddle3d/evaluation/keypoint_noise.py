@@ -119,7 +119,8 @@ def read_noise(tree: Mapping[str, Any]) -> KeypointNoise:
     """A table from its document."""
 
     def row(entry: Mapping[str, Any]) -> NoiseRow:
-        return NoiseRow(**{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in entry.items()})
+        spreads = {f.name: tuple(float(v) for v in entry[f.name]) for f in fields(NoiseRow) if f.name not in ("count", "drop")}
+        return NoiseRow(count=int(entry["count"]), drop=float(entry["drop"]), **spreads)
 
     rows = {kind: {state: row(entry) for state, entry in states.items()} for kind, states in tree["rows"].items()}
     return KeypointNoise(**{**{k: v for k, v in tree.items() if k not in ("rows", "about")}, "rows": rows, "turn_deg": tuple(tree["turn_deg"])})

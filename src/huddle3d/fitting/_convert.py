@@ -158,7 +158,7 @@ def convert_bodies(
     valid = source.landmark_valid & target.landmark_valid
     points = match.points(bodies.vertices).to(target.dtype)
     goal = SurfaceTarget(match.rows, points, match.weights, bodies.landmarks.to(target.dtype), valid)
-    params = fit_to_surface(target, goal, config, progress=lambda f, note="": progress(0.5 + 0.5 * f, note))
+    params = fit_to_surface(target, goal, config, progress=lambda fraction, note="": progress(0.5 + 0.5 * fraction, note))
     with torch.no_grad():
         out = target(params)
         error = 1000 * (out.vertices[:, match.rows] - points).norm(dim=-1)
