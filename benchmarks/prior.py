@@ -67,7 +67,7 @@ def observe(body, params, camera, generator, *, noise, hidden):
 def touching(body, vertices):
     """Pairs of body regions in contact (2 cm, five vertices)."""
     found = contact_regions(vertices, body.faces, body.regions, body.region_names, ("a", "b"), radius=0.02, min_vertices=5)
-    return {(c.person_a, c.region_a, c.region_b) for c in found}
+    return {(c.a, c.region_a, c.region_b) for c in found}
 
 
 def network_alone(options):

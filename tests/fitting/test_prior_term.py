@@ -7,8 +7,8 @@ import torch
 from scenes import camera, observe_truth, photo, stand
 
 from huddle3d.bodies import load_body
-from huddle3d.diffusion import CosineSchedule, PairPrior, PairSpace, save_prior
-from huddle3d.errors import InputError, WeightsMissingError
+from huddle3d.diffusion import CosineSchedule, PairPrior, PairSpace, load_prior, save_prior
+from huddle3d.errors import InputError
 from huddle3d.fitting import FitConfig, fit
 from huddle3d.fitting._prior_term import PriorTerm, near_pairs, placement
 from huddle3d.fitting._state import Frame, Variables
@@ -108,5 +108,15 @@ def test_fit_uses_it_and_says_when_it_cannot(body, prior, tmp_path):
     assert float((own.vertices - first.vertices).abs().max()) < 0.02  # half precision
     with pytest.raises(InputError, match="absent"):
         fit(photo(760.0), people, replace(config, prior_file=str(tmp_path / "absent.safetensors")), body=body)
-    with pytest.raises(WeightsMissingError, match="train prior"):
-        fit(photo(760.0), people, config, body=body)
+
+
+def test_embedded_prior_draws_people_who_stand_near_each_other(body):
+    """Ancestral samples: two people within reach, upright, no joint far beyond its limits."""
+    prior = load_prior()
+    drawn = prior.space.decode(prior.sample(16, torch.Generator().manual_seed(0), steps=50), torch.zeros(body.num_joints, 3))
+    apart = drawn.root[1::2].norm(dim=-1)
+    assert prior.model == body.name and 0.2 < float(apart.median()) < 1.5
+    assert float(drawn.R_world_root[:, 1, 1].median()) > 0.9  # up stays up
+    limits = body.joint_limits
+    beyond = torch.maximum(drawn.pose - limits[..., 1], limits[..., 0] - drawn.pose)[:, 1:]
+    assert float((beyond > 0.3).float().mean()) < 0.01

@@ -197,9 +197,9 @@ def test_a_stopped_training_goes_on_where_it_was(body, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_command_line_makes_a_bank_and_trains_on_it(tmp_path, capsys, monkeypatch):
     bank = tmp_path / "bank.safetensors"
-    args = ["train", "bank", "--count", "6", "--neighbours", "3", "--output", str(bank), "--seed", "2"]
+    args = ["train", "bank", "--count", "4", "--neighbours", "2", "--output", str(bank), "--seed", "2"]
     assert main(args) == 0
-    assert not (tmp_path / "bank.safetensors.parts").exists() and len(read_bank(bank)) >= 6
+    assert not (tmp_path / "bank.safetensors.parts").exists() and len(read_bank(bank)) >= 4
     assert main(args) == 2  # exists
     monkeypatch.setenv("HUDDLE3D_KERNELS", "torch")
     tiny = ["--config.width", "16", "--config.depth", "1", "--config.heads", "2", "--config.feed-forward", "16", "--config.batch", "8"]
@@ -211,9 +211,9 @@ def test_command_line_makes_a_bank_and_trains_on_it(tmp_path, capsys, monkeypatc
 
 @pytest.mark.slow
 def test_bank_resumes_and_does_not_depend_on_workers(tmp_path):
-    config = BankConfig(neighbours=2)
-    first = harvest(tmp_path / "a.safetensors", 5, config)
+    config = BankConfig(neighbours=0)
+    first = harvest(tmp_path / "a.safetensors", 2, config)
     with pytest.raises(InputError, match="No pair"):
-        harvest(tmp_path / "b.safetensors", 5, config, minutes=0)
-    again = harvest(tmp_path / "b.safetensors", 5, config, workers=2)
+        harvest(tmp_path / "b.safetensors", 2, config, minutes=0)
+    again = harvest(tmp_path / "b.safetensors", 2, config, workers=2)
     assert torch.equal(first.pose, again.pose) and torch.equal(first.group, again.group)

@@ -17,10 +17,10 @@ from torch import Tensor
 from huddle3d.diffusion.pairs import PairSpace, Placement
 from huddle3d.diffusion.sampling import guided, sample_pairs, score_distillation
 from huddle3d.diffusion.schedule import CosineSchedule
-from huddle3d.errors import InputError, WeightsMissingError
+from huddle3d.errors import InputError
 from huddle3d.io import atomic_file, display_name
 from huddle3d.networks import Buddi, BuddiConfig, PairState
-from huddle3d.weights import registry, weights_path
+from huddle3d.weights import weights_path
 
 __all__ = ["PRIOR_WEIGHTS", "PairPrior", "load_prior", "read_prior", "save_prior"]
 
@@ -120,13 +120,6 @@ def load_prior() -> PairPrior:
     """The embedded prior for Anny.
 
     Raises:
-        WeightsMissingError: this version of the package has none; train one and give its file.
+        WeightsMissingError: the installation is damaged.
     """
-    if PRIOR_WEIGHTS not in registry():
-        raise WeightsMissingError(
-            "There is no embedded proxemics prior.",
-            why="None has earned its place in a comparison of fits yet.",
-            next_step="Train one with `huddle3d train bank` and `huddle3d train prior`, and give its file as `fit.prior_file`.",
-            name=PRIOR_WEIGHTS,
-        )
     return read_prior(Path(weights_path(PRIOR_WEIGHTS)) / f"{PRIOR_WEIGHTS}.safetensors")

@@ -71,7 +71,6 @@ def fit(
     Raises:
         StageError: no person, or a person without a single observed body keypoint.
         InputError: ``weight_prior`` is given, but the prior is for another body model, or its file cannot be read.
-        WeightsMissingError: ``weight_prior`` is given, but there is no prior.
     """
     config = config or FitConfig()
     _check(photo, people)
