@@ -42,9 +42,9 @@ def person(assets, seed=0, **pieces):
     return replace(one, wardrobe=replace(one.wardrobe, pieces=tuple(replace(p, **pieces) for p in one.wardrobe.pieces)))
 
 
-def pose(body, shape, seed=0):
+def pose(body, shape, seed=0, spread=0.25):
     generator = torch.Generator().manual_seed(seed)
-    turns = 0.25 * torch.randn(1, body.num_joints, 3, generator=generator)
+    turns = spread * torch.randn(1, body.num_joints, 3, generator=generator)
     params = replace(body.neutral(1), shape=torch.tensor([shape]), pose=turns)
     low = float(body(params).vertices[..., 1].min())
     return replace(params, translation=params.translation - torch.tensor([[0.0, low, 0.0]]))
@@ -183,7 +183,7 @@ def test_every_real_asset_dresses_a_person(shared, body):
         brows, lashes, hair = extras[k]
         pieces = tuple(replace(p, asset=f"shoes0{k % 5 + 1}") if p.part == "shoes" else p for p in who.wardrobe.pieces)
         who = replace(who, wardrobe=replace(who.wardrobe, brows=brows, lashes=lashes, hair=hair, pieces=pieces))
-        params = pose(body, who.shape, k)
+        params = pose(body, who.shape, k, 0.12)  # wider ones put arms into hips, where no cloth can be outside
         skin = body(params).vertices
         assert bool(torch.isfinite(wear(who, body, params, skin, 0, real).vertices).all())
         fit = Fit(MeshQuery(skin[0], body.faces), [])
@@ -191,7 +191,7 @@ def test_every_real_asset_dresses_a_person(shared, body):
         for piece in pieces[1:]:
             worn = _put_on(piece, wearer, real)
             garment = _finish(worn, torch.zeros(BASE_VERTICES, dtype=torch.bool), wearer, fit, [])
-            assert float((fit.skin.signed_distance(garment.posed) > 0).float().mean()) > 0.95
+            assert float((fit.skin.signed_distance(garment.posed) > 0).float().mean()) > 0.99
     for kind in ("eyebrows", "eyelashes", "hair"):
         for name in real.names(kind):
             asset = real.load(kind, name)
