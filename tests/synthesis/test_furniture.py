@@ -7,7 +7,8 @@ import torch
 
 from huddle3d.bodies import load_body
 from huddle3d.contact import MeshQuery
-from huddle3d.synthesis import SolveConfig, build_scene, render_scene, sample_spec
+from huddle3d.io import read_glb
+from huddle3d.synthesis import SolveConfig, build_scene, render_scene, sample_spec, write_sample
 from huddle3d.synthesis.furniture import seat_height
 
 
@@ -30,7 +31,7 @@ def test_a_bench_below_everybody(scene):
     assert torch.allclose(inside, torch.tensor([1.0, 1, 1, 1, 1, 0]), atol=1e-2)
 
 
-def test_a_bench_hides_people_and_is_nobody(scene):
+def test_a_bench_hides_people_and_is_nobody(scene, tmp_path):
     """From behind, the board hides part of the shins and seats."""
     with_bench, without = render_scene(scene), render_scene(replace(scene, props=()))
     assert int(with_bench.ids.max()) == 2 and torch.equal(with_bench.amodal, without.amodal)
@@ -38,3 +39,8 @@ def test_a_bench_hides_people_and_is_nobody(scene):
     assert int(hidden.sum()) > 50 and bool((with_bench.depth[hidden] == 0).all()) and bool((with_bench.normals[hidden] == 0).all())
     assert torch.equal(with_bench.ids[~hidden], without.ids[~hidden])
     assert not torch.equal(with_bench.photo.image, without.photo.image)
+    write_sample(with_bench, tmp_path / "with")
+    write_sample(without, tmp_path / "without")
+    (read,) = read_glb(tmp_path / "with" / "props.glb")
+    assert torch.allclose(torch.from_numpy(read.vertices), scene.props[0].vertices) and read.colours is not None
+    assert not (tmp_path / "without" / "props.glb").exists()

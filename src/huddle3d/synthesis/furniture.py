@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from huddle3d.geometry import rotation_y
+from huddle3d.io import MeshData
 from huddle3d.scene import BodyParams
 from huddle3d.synthesis.goals import region_vertices
 from huddle3d.synthesis.spec import RGB
@@ -38,6 +39,11 @@ class Prop:
     """Counter-clockwise seen from outside."""
     colour: RGB
     """sRGB."""
+
+    def to_mesh_data(self) -> MeshData:
+        """For a file."""
+        colour = (torch.tensor(self.colour).clamp(0, 1) * 255).round().to(torch.uint8)
+        return MeshData(self.name, self.vertices.numpy(), self.faces.numpy(), colours=colour.expand(len(self.vertices), 3).numpy())
 
 
 def seats(

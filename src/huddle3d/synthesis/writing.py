@@ -18,8 +18,8 @@ __all__ = ["write_sample"]
 def write_sample(sample: SyntheticSample, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write one sample.
 
-    ``photo.jpg``; ``spec.json`` (regenerates everything); ``meshes.glb`` (one textured node per person, y up, metres); ``bodies`` and
-    ``people2d`` as artefacts; ``normals.png`` (world, ``(n + 1) / 2``, grey = nobody), ``ids.png`` (0 = nobody, then one grey level per person);
+    ``photo.jpg``; ``spec.json`` (regenerates everything); ``meshes.glb`` (one textured node per person, y up, metres); ``props.glb`` if there are
+    things that are nobody (seats); ``bodies`` and ``people2d`` as artefacts; ``normals.png`` (world, ``(n + 1) / 2``, grey = nobody), ``ids.png`` (0 = nobody, then one grey level per person);
     ``maps.safetensors`` (``normals``, ``depth`` [m], ``ids``, ``amodal``, ``parts``, ``contact``); ``surfaces.safetensors`` (``parts.NAME`` and
     ``contact.NAME`` by vertex of ``meshes.glb``); ``contacts.json`` (radius [m], names of the parts, pairs of regions that touch).
 
@@ -31,6 +31,8 @@ def write_sample(sample: SyntheticSample, directory: str | os.PathLike[str], *, 
     folder = prepare_output_dir(Path(directory), overwrite)
     write_bytes(folder / "photo.jpg", sample.jpeg, overwrite=overwrite)
     write_glb(folder / "meshes.glb", [m.to_mesh_data() for m in sample.scene.meshes], overwrite=overwrite)
+    if sample.scene.props:
+        write_glb(folder / "props.glb", [p.to_mesh_data() for p in sample.scene.props], overwrite=overwrite)
     sample.scene.bodies.save(folder / "bodies")
     sample.people2d.save(folder / "people2d")
     write_image(folder / "normals.png", (sample.normals + 1) / 2, overwrite=overwrite)
