@@ -12,10 +12,9 @@ from tyro.extras import SubcommandApp
 from huddle3d.bodies import BodyModel, load_body
 from huddle3d.cli import evaluate_fit
 from huddle3d.cli.console import LogFormat, StageProgress, print_line
-from huddle3d.cli.synth import suite_assets
+from huddle3d.cli.eval_scenes import choose_scenes
 from huddle3d.cli.tables import print_comparisons, print_results
 from huddle3d.compute import choose_device
-from huddle3d.errors import InputError
 from huddle3d.evaluation import (
     EvaluationSample,
     Protocol,
@@ -29,11 +28,11 @@ from huddle3d.evaluation import (
     read_variants,
     results_json,
 )
-from huddle3d.evaluation.datasets import DatasetName, open_dataset
+from huddle3d.evaluation.datasets import DatasetName
 from huddle3d.io import prepare_output_dir, write_bytes
 from huddle3d.people import PeopleConfig, Reconstruction, plain, versions
 from huddle3d.synthesis import Assets, SceneBuilder, build_scene, render_scene
-from huddle3d.synthesis.suites import Suite, SuiteName, in_building_order, open_suite_list
+from huddle3d.synthesis.suites import Suite, SuiteName, in_building_order
 
 __all__ = ["build_app"]
 
@@ -84,19 +83,7 @@ def people(
         log_format: Messages and progress as text or as JSON lines (stderr).
         config: Every setting of every stage.
     """
-    if scenes is not None and scenes < 1:
-        raise InputError("--scenes must be at least 1.", next_step="For example --scenes 10.")
-    if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
-        raise InputError(f"--json {json} cannot be written.", next_step="Name a file in a folder that exists.")
-    if (dataset is None) != (data is None):
-        raise InputError("--dataset and --data go together.", next_step="For example --dataset suite --data out/synth.")
-    if suite is not None and dataset is not None:
-        raise InputError("--suite and --dataset exclude each other.", next_step="A suite on disk: --dataset suite --data FOLDER.")
-    if assets is not None and suite is None:
-        raise InputError("--assets goes with --suite.", next_step="For example --suite heldout --assets FOLDER.")
-    folder = suite_assets(suite, assets) if suite is not None else None
-    listed = open_suite_list(suite, assets=folder) if suite is not None else None
-    lazy = open_dataset(dataset, data)[:scenes] if dataset is not None and data is not None else None
+    chosen = choose_scenes(scenes, json, dataset, data, suite, assets)
     configs = read_variants(variants, config) if variants is not None else {"": config}
     if html is not None:
         prepare_output_dir(html, overwrite, marker="index.html")
@@ -106,10 +93,12 @@ def people(
     protocols: tuple[Protocol, ...] = ("true", "predicted") if bodies == "both" else (bodies,)
     results: list[SceneResult] = []
     pictures: list[ScenePictures | None] = []
-    if lazy is not None:
-        samples = (item.load() for item in lazy)
+    if chosen.samples is not None:
+        samples = (item.load() for item in chosen.samples)
+    elif chosen.suite is not None:
+        samples = _of_suite(chosen.suite, scenes, body, chosen.assets)
     else:
-        samples = _synthetic(scenes or 10, seed, body) if listed is None else _of_suite(listed, scenes, body, folder)
+        samples = _synthetic(scenes or 10, seed, body)
     for sample in samples:
         for protocol in protocols:
             for variant, settings in configs.items():
@@ -119,8 +108,7 @@ def people(
     print_results(results)
     if variants is not None:
         print_comparisons(compare_variants(results), next(iter(configs)))
-    of_suite = {"suite": listed.name, "suite_version": listed.version, "assets": list(listed.assets)} if listed else {}
-    facts = {**({"dataset": dataset} if dataset else {}), **of_suite, "seed": seed, "versions": versions(), "device": str(choice.device)}
+    facts = {**chosen.facts, "seed": seed, "versions": versions(), "device": str(choice.device)}
     if json is not None:
         write_bytes(json, results_json(results, **facts).encode(), overwrite=True)
         print_line(f"numbers: {json}", log_format)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from huddle3d.bodies import BodyModel, load_body
 from huddle3d.cli.console import LogFormat, print_line
-from huddle3d.cli.synth import suite_assets
+from huddle3d.cli.eval_scenes import choose_scenes
 from huddle3d.cli.tables import print_comparisons
 from huddle3d.errors import InputError
 from huddle3d.evaluation import (
@@ -31,12 +31,12 @@ from huddle3d.evaluation import (
     row_name,
     sample_key,
 )
-from huddle3d.evaluation.datasets import DatasetName, open_dataset
+from huddle3d.evaluation.datasets import DatasetName
 from huddle3d.evaluation.datasets.layout import LazySample
 from huddle3d.io import safe_name, write_bytes
 from huddle3d.people import PeopleConfig, versions
 from huddle3d.synthesis import Assets, SceneBuilder, SceneSpec, build_scene, render_scene
-from huddle3d.synthesis.suites import Suite, SuiteName, SuiteScene, in_building_order, open_suite_list
+from huddle3d.synthesis.suites import Suite, SuiteName, SuiteScene, in_building_order
 
 __all__ = ["fit"]
 
@@ -79,25 +79,16 @@ def fit(
         log_format: Messages as text or as JSON lines (stderr).
         config: Settings.
     """
-    if scenes is not None and scenes < 1:
-        raise InputError("--scenes must be at least 1.", next_step="For example --scenes 10.")
-    if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
-        raise InputError(f"--json {json} cannot be written.", next_step="Name a file in a folder that exists.")
-    if (dataset is None) != (data is None):
-        raise InputError("--dataset and --data go together.", next_step="For example --dataset suite --data out/synth.")
-    if suite is not None and dataset is not None:
-        raise InputError("--suite and --dataset exclude each other.", next_step="A suite on disk: --dataset suite --data FOLDER.")
-    if assets is not None and suite is None:
-        raise InputError("--assets goes with --suite.", next_step="For example --suite heldout --assets FOLDER.")
     if not inputs:
         raise InputError("--inputs is empty.", next_step="For example --inputs true noisy.")
+    chosen = choose_scenes(scenes, json, dataset, data, suite, assets)
     body = load_body()
-    folder = suite_assets(suite, assets) if suite is not None else None
-    listed = open_suite_list(suite, assets=folder) if suite is not None else None
-    if dataset is not None and data is not None:
-        sources = _from_dataset(open_dataset(dataset, data)[:scenes])
+    if chosen.samples is not None:
+        sources = _from_dataset(chosen.samples)
+    elif chosen.suite is not None:
+        sources = _of_suite(chosen.suite, scenes, body, chosen.assets)
     else:
-        sources = _of_suite(listed, scenes, body, folder) if listed is not None else _synthetic(scenes or 10, seed, body)
+        sources = _synthetic(scenes or 10, seed, body)
     configs = read_variants(variants, config) if variants is not None else {"": config}
     results: list[FitResult] = []
     for name, key, load in sources:
@@ -111,8 +102,7 @@ def fit(
     if variants is not None:
         print_comparisons(compare_fits(results), next(iter(configs)), FIT_COLUMNS)
     if json is not None:
-        of_suite = {"suite": listed.name, "suite_version": listed.version, "assets": list(listed.assets)} if listed else {}
-        facts = {**({"dataset": dataset} if dataset else {}), **of_suite, "seed": seed, "versions": versions(), "device": "cpu"}
+        facts = {**chosen.facts, "seed": seed, "versions": versions(), "device": "cpu"}
         write_bytes(json, fit_json(results, **facts).encode(), overwrite=True)
         print_line(f"numbers: {json}", log_format)
     return 0

@@ -15,7 +15,7 @@ from huddle3d.synthesis.loose import Wearer
 from huddle3d.synthesis.noise import value_noise
 from huddle3d.synthesis.spec import GarmentSpec
 
-__all__ = ["grow_hood", "hood_depth"]
+__all__ = ["grow_hood"]
 
 _FRONT_DEG, _BACK_DEG = 68.0, 200.0
 _HAIR_M = 0.02
@@ -25,13 +25,6 @@ def _neck(wearer: Wearer) -> Float[Tensor, "3"]:
     """Where a hood is sewn on: the middle of the collar."""
     anatomy = wearer.anatomy
     return anatomy.joint("neck01") + torch.tensor([0.0, 0.0, 0.01]) * anatomy.size
-
-
-def hood_depth(wearer: Wearer, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-    """How far behind the rim of a hood that is up a place of the head lies [m]; negative in the face and below the collar."""
-    p = points - _neck(wearer)
-    a = math.radians(_FRONT_DEG)
-    return torch.minimum(p[:, 1] * math.cos(a) - p[:, 2] * math.sin(a), p[:, 1])
 
 
 def _grid(rows: int, columns: int, *, closed: bool) -> Int[Tensor, "f 3"]:
