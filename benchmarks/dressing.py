@@ -16,10 +16,10 @@ from huddle3d.bodies import load_body
 from huddle3d.evaluation import group_penetration
 from huddle3d.scene import PersonMesh
 from huddle3d.synthesis import Assets, SolveConfig, draw_person, draw_wardrobe, solve_interaction
-from huddle3d.synthesis.apart import keep_apart
-from huddle3d.synthesis.dress import dress_person
-from huddle3d.synthesis.interactions import plan_interaction
-from huddle3d.synthesis.wear import wear
+from huddle3d.synthesis.clothes.apart import keep_apart
+from huddle3d.synthesis.clothes.dress import dress_person
+from huddle3d.synthesis.poses.interactions import plan_interaction
+from huddle3d.synthesis.wardrobe.wear import wear
 
 FAMILIES = (
     "hug", "side_hug", "arm_over_shoulder", "hug_from_behind", "linked_arms", "hands_on_shoulders", "back_to_back", "handshake", "whispering",

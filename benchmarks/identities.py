@@ -14,7 +14,7 @@ import torch
 
 from huddle3d.bodies import load_body
 from huddle3d.synthesis import draw_person
-from huddle3d.synthesis.identities import identity_distances, outfit_key
+from huddle3d.synthesis.suites.identities import identity_distances, outfit_key
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from huddle3d.synthesis import (
     sample_spec,
     solve_interaction,
 )
-from huddle3d.synthesis.interactions import plan_interaction
+from huddle3d.synthesis.poses.interactions import plan_interaction
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from huddle3d.perception import perceive
 from huddle3d.scene import People2D
 from huddle3d.scene.landmarks import BODY, COCO_SIGMAS
 from huddle3d.synthesis import Assets, SceneBuilder, render_scene
-from huddle3d.synthesis.suites import in_building_order, open_suite_list
+from huddle3d.synthesis.suites.lists import in_building_order, open_suite_list
 
 LEAST = 0.5
 

@@ -56,7 +56,7 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 autodoc_type_aliases = {
-    name: f"huddle3d.{room}.{name}" for name, room in (("Family", "synthesis"), ("SuiteName", "synthesis.suites"), ("RGB", "synthesis"))
+    name: f"huddle3d.{room}.{name}" for name, room in (("Family", "synthesis"), ("SuiteName", "synthesis.suites.lists"), ("RGB", "synthesis"))
 }
 """Shown by name: written out, the interactions alone fill a screen."""
 highlight_language = "text"

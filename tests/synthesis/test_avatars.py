@@ -14,12 +14,12 @@ from huddle3d.evaluation import group_penetration, interaction
 from huddle3d.geometry import rotation_y
 from huddle3d.scene import BodyParams
 from huddle3d.synthesis import AvatarSpec, SceneSpec, build_scene, sample_spec
-from huddle3d.synthesis.assets import Assets
-from huddle3d.synthesis.avatars import avatar_names, avatar_person, read_avatar
-from huddle3d.synthesis.parting import PartConfig, part_people
-from huddle3d.synthesis.registration import RegisterConfig, Registration, register_body, surface_residual_mm
-from huddle3d.synthesis.rigging import settle_bodies, tie_rig
-from huddle3d.synthesis.suites import open_suite_list
+from huddle3d.synthesis.assets.folder import Assets
+from huddle3d.synthesis.avatars.folder import avatar_names, avatar_person, read_avatar
+from huddle3d.synthesis.avatars.parting import PartConfig, part_people
+from huddle3d.synthesis.avatars.registration import RegisterConfig, Registration, register_body, surface_residual_mm
+from huddle3d.synthesis.avatars.rigging import settle_bodies, tie_rig
+from huddle3d.synthesis.suites.lists import open_suite_list
 
 from . import avatar_folder
 

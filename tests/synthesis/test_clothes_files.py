@@ -6,7 +6,7 @@ import torch
 
 from huddle3d.errors import HuddleError, InputError
 from huddle3d.io import read_mhclo
-from huddle3d.synthesis.hanging import fit_clothes, hidden_vertices, visible_parts
+from huddle3d.synthesis.clothes.hanging import fit_clothes, hidden_vertices, visible_parts
 
 TEXT = """# a comment
 basemesh hm08

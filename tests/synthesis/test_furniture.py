@@ -9,7 +9,7 @@ from huddle3d.bodies import load_body
 from huddle3d.contact import MeshQuery
 from huddle3d.io import read_glb
 from huddle3d.synthesis import SolveConfig, build_scene, render_scene, sample_spec, write_sample
-from huddle3d.synthesis.furniture import seat_height
+from huddle3d.synthesis.poses.furniture import seat_height
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import torch
 from huddle3d.evaluation import group_penetration
 from huddle3d.scene import PersonMesh
 from huddle3d.synthesis import draw_person
-from huddle3d.synthesis.apart import keep_apart
-from huddle3d.synthesis.emblems import without_emblem
-from huddle3d.synthesis.identities import identity_distances, outfit_key
+from huddle3d.synthesis.assets.emblems import without_emblem
+from huddle3d.synthesis.clothes.apart import keep_apart
+from huddle3d.synthesis.suites.identities import identity_distances, outfit_key
 
 
 def draw(count, first=0):

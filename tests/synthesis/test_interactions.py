@@ -8,8 +8,8 @@ from huddle3d.errors import InputError
 from huddle3d.evaluation import group_penetration
 from huddle3d.scene.landmarks import LANDMARK_INDEX
 from huddle3d.synthesis import ALL_FAMILIES, FAMILIES, SceneSpec, families_for, goal_gaps, sample_spec
-from huddle3d.synthesis.interactions import plan_interaction
-from huddle3d.synthesis.solve import SolveConfig, solve_interaction
+from huddle3d.synthesis.poses.interactions import plan_interaction
+from huddle3d.synthesis.poses.solve import SolveConfig, solve_interaction
 
 NEW = [f for f in ALL_FAMILIES if f not in FAMILIES and f != "motion"]
 CASES = [(f, 3 if f in ("circle", "huddle") else 2) for f in ALL_FAMILIES if f not in ("solo", "motion")]

@@ -11,15 +11,15 @@ from huddle3d.bodies import load_body
 from huddle3d.contact import MeshQuery
 from huddle3d.errors import InputError
 from huddle3d.synthesis import SceneSpec, draw_outfit, draw_person, sample_spec
-from huddle3d.synthesis.anatomy import Anatomy
-from huddle3d.synthesis.cloth import bends, settle
-from huddle3d.synthesis.clothing import Fit
-from huddle3d.synthesis.cutting import Sheet
-from huddle3d.synthesis.draping import grow_loose
-from huddle3d.synthesis.dress import dress_person
-from huddle3d.synthesis.hanging import Motion
-from huddle3d.synthesis.loose import Wearer
-from huddle3d.synthesis.patterning import LEFT_ARM, TRUNK, cloth_plane
+from huddle3d.synthesis.clothes.anatomy import Anatomy
+from huddle3d.synthesis.clothes.cloth import bends, settle
+from huddle3d.synthesis.clothes.clothing import Fit
+from huddle3d.synthesis.clothes.cutting import Sheet
+from huddle3d.synthesis.clothes.draping import grow_loose
+from huddle3d.synthesis.clothes.dress import dress_person
+from huddle3d.synthesis.clothes.hanging import Motion
+from huddle3d.synthesis.clothes.loose import Wearer
+from huddle3d.synthesis.clothes.patterning import LEFT_ARM, TRUNK, cloth_plane
 from huddle3d.synthesis.spec import GarmentSpec, PatternSpec
 
 

@@ -13,12 +13,12 @@ from huddle3d.geometry import Camera
 from huddle3d.render import rasterize
 from huddle3d.scene import Bodies, BodyParams, PersonMesh
 from huddle3d.synthesis import Shot, SyntheticScene, photographs, prepare_scene, render_scene, sample_spec, sample_style, view_cameras, write_sample
-from huddle3d.synthesis.backdrop import draw_backdrop
-from huddle3d.synthesis.lens import _moved, expose, gain
-from huddle3d.synthesis.lighting import lit_backdrop, shade_config
 from huddle3d.synthesis.noise import cell_tone, fractal_noise
+from huddle3d.synthesis.pictures.backdrop import draw_backdrop
+from huddle3d.synthesis.pictures.lens import _moved, expose, gain
+from huddle3d.synthesis.pictures.lighting import lit_backdrop, shade_config
+from huddle3d.synthesis.pictures.truth import pixel_truth
 from huddle3d.synthesis.spec import LensSpec
-from huddle3d.synthesis.truth import pixel_truth
 
 KINDS = ("room", "street", "studio", "furnished", "park", "gradient", "texture", "loft", "beach")
 GAP_M = 0.005
@@ -218,7 +218,8 @@ def test_files_hold_parts_and_contacts(prepared, tmp_path):
 
 def test_kernels_compile_for_sm_90(tmp_path):
     from huddle3d.compute import warp
-    from huddle3d.synthesis import _noise_kernels, _truth_kernels
+    from huddle3d.synthesis import _noise_kernels
+    from huddle3d.synthesis.pictures import _truth_kernels
 
     for module in (_noise_kernels, _truth_kernels):
         files = warp().compile_aot_module(module, arch=90, module_dir=tmp_path)

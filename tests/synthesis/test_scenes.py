@@ -12,9 +12,9 @@ from huddle3d.evaluation import group_penetration
 from huddle3d.scene import Bodies, People2D
 from huddle3d.scene.landmarks import LANDMARK_INDEX
 from huddle3d.synthesis import SceneSpec, SolveConfig, build_scene, place_camera, render_scene, sample_spec, write_sample
-from huddle3d.synthesis.interactions import plan_interaction
-from huddle3d.synthesis.posing import PoseAuthor
-from huddle3d.synthesis.solve import solve_interaction
+from huddle3d.synthesis.poses.interactions import plan_interaction
+from huddle3d.synthesis.poses.posing import PoseAuthor
+from huddle3d.synthesis.poses.solve import solve_interaction
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,12 @@ from huddle3d.bodies import load_body
 from huddle3d.contact import MeshQuery
 from huddle3d.evaluation import group_penetration
 from huddle3d.synthesis import goal_gaps, sample_spec
-from huddle3d.synthesis.cast import Cast, Dice
-from huddle3d.synthesis.goals import region_vertices
-from huddle3d.synthesis.interactions import plan_interaction
-from huddle3d.synthesis.kinematics import Motion
-from huddle3d.synthesis.problem import Problem, SolveConfig
-from huddle3d.synthesis.settle import settle
+from huddle3d.synthesis.poses.cast import Cast, Dice
+from huddle3d.synthesis.poses.goals import region_vertices
+from huddle3d.synthesis.poses.interactions import plan_interaction
+from huddle3d.synthesis.poses.kinematics import Motion
+from huddle3d.synthesis.poses.problem import Problem, SolveConfig
+from huddle3d.synthesis.poses.settle import settle
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,10 @@ import pytest
 
 from huddle3d.errors import InputError
 from huddle3d.synthesis import MotionSpec, SceneSpec, families_for, sample_spec
-from huddle3d.synthesis.assets import Assets
-from huddle3d.synthesis.splits import (
+from huddle3d.synthesis.assets.folder import Assets
+from huddle3d.synthesis.pictures.styles import is_held_out
+from huddle3d.synthesis.suites.lists import SUITES, open_suite_list
+from huddle3d.synthesis.suites.splits import (
     HELDOUT_ASSETS,
     HELDOUT_FAMILIES,
     SEEDS,
@@ -24,8 +26,6 @@ from huddle3d.synthesis.splits import (
     split_of_shape,
     training_spec,
 )
-from huddle3d.synthesis.styles import is_held_out
-from huddle3d.synthesis.suites import SUITES, open_suite_list
 
 COUNT = 150
 

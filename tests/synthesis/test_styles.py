@@ -4,7 +4,7 @@ import pytest
 
 from huddle3d.errors import InputError
 from huddle3d.synthesis import SceneSpec, is_held_out, sample_spec, sample_style
-from huddle3d.synthesis.styles import HELD_OUT_BACKDROPS
+from huddle3d.synthesis.pictures.styles import HELD_OUT_BACKDROPS
 
 
 def test_a_style_is_held_out_exactly_if_asked() -> None:

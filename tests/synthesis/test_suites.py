@@ -12,10 +12,10 @@ from huddle3d.cli import main
 from huddle3d.errors import InputError
 from huddle3d.evaluation.datasets import open_dataset
 from huddle3d.synthesis import SceneSpec
-from huddle3d.synthesis import suite_files as files
-from huddle3d.synthesis.assets import Assets
-from huddle3d.synthesis.suite_files import MANIFEST, Manifest, read_manifest, spec_hash, write_suite
-from huddle3d.synthesis.suites import SUITES, Suite, in_building_order, open_suite_list
+from huddle3d.synthesis.assets.folder import Assets
+from huddle3d.synthesis.suites import files
+from huddle3d.synthesis.suites.files import MANIFEST, Manifest, read_manifest, spec_hash, write_suite
+from huddle3d.synthesis.suites.lists import SUITES, Suite, in_building_order, open_suite_list
 
 SIZES = {"heldout": 20, "crowd": 12, "hard": 16}
 PINNED = {"heldout": (4, "276b2709f991"), "salsa": (4, "e6af4e644fc2"), "crowd": (4, "5729a82fdbf7"), "hard": (4, "0c1e8a958468")}
@@ -24,11 +24,11 @@ PARTS = ("photo.jpg", "meshes.glb", "bodies.json", "bodies.safetensors", "people
 
 def dancers(folder: Path) -> Assets:
     """A folder that has all names which the suite salsa needs, and nothing else."""
-    from huddle3d.synthesis import suites
+    from huddle3d.synthesis.suites import lists
 
     (folder / "avatars").mkdir()
     (folder / "mocap").mkdir()
-    for name in (*suites._LEADERS, *suites._FOLLOWERS):
+    for name in (*lists._LEADERS, *lists._FOLLOWERS):
         (folder / "avatars" / f"{name}.npz").touch()
     return Assets.at(folder)
 

@@ -5,10 +5,10 @@ import torch
 
 from huddle3d.geometry import face_areas, sample_image
 from huddle3d.synthesis import PatternSpec
-from huddle3d.synthesis.atlas import cell_atlas
-from huddle3d.synthesis.cutting import Sheet, clip, smooth, subdivide
+from huddle3d.synthesis.clothes.atlas import cell_atlas
+from huddle3d.synthesis.clothes.cutting import Sheet, clip, smooth, subdivide
+from huddle3d.synthesis.clothes.patterns import cloth_colour
 from huddle3d.synthesis.noise import cell_tone, fractal_noise, value_noise
-from huddle3d.synthesis.patterns import cloth_colour
 
 
 def square(cells: int = 4) -> Sheet:

@@ -11,11 +11,11 @@ from huddle3d.contact import MeshQuery
 from huddle3d.errors import InputError
 from huddle3d.io import read_mhclo
 from huddle3d.synthesis import Assets, SceneSpec, SolveConfig, build_scene, draw_wardrobe, sample_spec
-from huddle3d.synthesis.base_mesh import BASE_VERTICES
-from huddle3d.synthesis.clothing import Fit
-from huddle3d.synthesis.hanging import Motion, bind, fit_clothes
-from huddle3d.synthesis.panel import Panel
-from huddle3d.synthesis.wear import _finish, _put_on, _wearer, wear
+from huddle3d.synthesis.assets.base_mesh import BASE_VERTICES
+from huddle3d.synthesis.clothes.clothing import Fit
+from huddle3d.synthesis.clothes.hanging import Motion, bind, fit_clothes
+from huddle3d.synthesis.clothes.panel import Panel
+from huddle3d.synthesis.wardrobe.wear import _finish, _put_on, _wearer, wear
 
 from . import asset_folder
 

@@ -11,7 +11,7 @@ from huddle3d.cli import main
 from huddle3d.diffusion import Placement, read_prior
 from huddle3d.errors import InputError
 from huddle3d.scene import BodyParams
-from huddle3d.synthesis.splits import split_of_shape
+from huddle3d.synthesis.suites.splits import split_of_shape
 from huddle3d.training import (
     BankConfig,
     PoseBank,

@@ -12,7 +12,7 @@ from huddle3d.errors import InputError
 from huddle3d.evaluation.datasets import DatasetName, open_dataset
 from huddle3d.evaluation.datasets.layout import LazySample
 from huddle3d.synthesis import Assets
-from huddle3d.synthesis.suites import Suite, SuiteName, open_suite_list
+from huddle3d.synthesis.suites.lists import Suite, SuiteName, open_suite_list
 
 __all__ = ["ChosenScenes", "choose_scenes"]
 

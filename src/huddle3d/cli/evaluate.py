@@ -32,7 +32,7 @@ from huddle3d.evaluation.datasets import DatasetName
 from huddle3d.io import prepare_output_dir, write_bytes
 from huddle3d.people import PeopleConfig, Reconstruction, plain, versions
 from huddle3d.synthesis import Assets, SceneBuilder, build_scene, render_scene
-from huddle3d.synthesis.suites import Suite, SuiteName, in_building_order
+from huddle3d.synthesis.suites.lists import Suite, SuiteName, in_building_order
 
 __all__ = ["build_app"]
 

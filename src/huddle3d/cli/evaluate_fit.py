@@ -36,7 +36,7 @@ from huddle3d.evaluation.datasets.layout import LazySample
 from huddle3d.io import safe_name, write_bytes
 from huddle3d.people import PeopleConfig, versions
 from huddle3d.synthesis import Assets, SceneBuilder, SceneSpec, build_scene, render_scene
-from huddle3d.synthesis.suites import Suite, SuiteName, SuiteScene, in_building_order
+from huddle3d.synthesis.suites.lists import Suite, SuiteName, SuiteScene, in_building_order
 
 __all__ = ["fit"]
 

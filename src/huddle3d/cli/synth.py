@@ -14,8 +14,8 @@ from huddle3d.cli.console import LogFormat, print_line
 from huddle3d.errors import InputError
 from huddle3d.io import prepare_output_dir
 from huddle3d.synthesis import FAMILIES, Assets, Family, build_scene, families_for, render_scene, sample_spec, write_sample
-from huddle3d.synthesis.suite_files import write_suite
-from huddle3d.synthesis.suites import SuiteName, open_suite_list
+from huddle3d.synthesis.suites.files import write_suite
+from huddle3d.synthesis.suites.lists import SuiteName, open_suite_list
 
 __all__ = ["build_app"]
 

@@ -1,12 +1,16 @@
 """Synthetic people with exact truth: seeded scenes of dressed people who touch, made of nothing but the body model and this code."""
 
-from huddle3d.synthesis.assets import Assets
+from huddle3d.synthesis.assets.folder import Assets
 from huddle3d.synthesis.build import SceneBuilder, SyntheticScene, build_scene, place_camera
-from huddle3d.synthesis.motion import close_frames, plan_motion, read_couple, retarget
-from huddle3d.synthesis.outfits import OUTFIT_STYLES, OutfitStyle, draw_outfit, draw_person, draw_shape
-from huddle3d.synthesis.photograph import PreparedScene, Shot, SyntheticSample, photographs, prepare_scene, render_scene
+from huddle3d.synthesis.clothes.outfits import OUTFIT_STYLES, OutfitStyle, draw_outfit, draw_person, draw_shape
+from huddle3d.synthesis.pictures.photograph import PreparedScene, Shot, SyntheticSample, photographs, prepare_scene, render_scene
+from huddle3d.synthesis.pictures.styles import is_held_out, sample_style
+from huddle3d.synthesis.pictures.truth import SurfaceTruth
+from huddle3d.synthesis.pictures.viewpoints import view_cameras
+from huddle3d.synthesis.pictures.writing import write_sample
+from huddle3d.synthesis.poses.motion import close_frames, plan_motion, read_couple, retarget
+from huddle3d.synthesis.poses.solve import SolveConfig, goal_gaps, solve_interaction
 from huddle3d.synthesis.sampling import DEMO_FAMILY, DEMO_SEED, sample_spec
-from huddle3d.synthesis.solve import SolveConfig, goal_gaps, solve_interaction
 from huddle3d.synthesis.spec import (
     ALL_FAMILIES,
     FAMILIES,
@@ -27,11 +31,7 @@ from huddle3d.synthesis.spec import (
     WardrobeSpec,
     families_for,
 )
-from huddle3d.synthesis.styles import is_held_out, sample_style
-from huddle3d.synthesis.truth import SurfaceTruth
-from huddle3d.synthesis.viewpoints import view_cameras
-from huddle3d.synthesis.wardrobes import draw_wardrobe
-from huddle3d.synthesis.writing import write_sample
+from huddle3d.synthesis.wardrobe.draws import draw_wardrobe
 
 __all__ = [
     "Assets",

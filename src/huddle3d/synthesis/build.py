@@ -14,19 +14,19 @@ from huddle3d.errors import InputError
 from huddle3d.geometry import Camera, look_at, rotation_z
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import Bodies, BodyParams, PersonMesh
-from huddle3d.synthesis.apart import keep_apart
-from huddle3d.synthesis.assets import Assets
-from huddle3d.synthesis.avatars import read_avatar
-from huddle3d.synthesis.dress import dress_person
+from huddle3d.synthesis.assets.folder import Assets
+from huddle3d.synthesis.avatars.folder import read_avatar
+from huddle3d.synthesis.avatars.parting import part_people
+from huddle3d.synthesis.avatars.rigging import fit_rig, settle_bodies
+from huddle3d.synthesis.clothes.apart import keep_apart
+from huddle3d.synthesis.clothes.dress import dress_person
 from huddle3d.synthesis.framing import turns, visible_shares
-from huddle3d.synthesis.furniture import Prop, seats
-from huddle3d.synthesis.interactions import plan_interaction
-from huddle3d.synthesis.motion import plan_motion
-from huddle3d.synthesis.parting import part_people
-from huddle3d.synthesis.rigging import fit_rig, settle_bodies
-from huddle3d.synthesis.solve import SolveConfig, solve_interaction
+from huddle3d.synthesis.poses.furniture import Prop, seats
+from huddle3d.synthesis.poses.interactions import plan_interaction
+from huddle3d.synthesis.poses.motion import plan_motion
+from huddle3d.synthesis.poses.solve import SolveConfig, solve_interaction
 from huddle3d.synthesis.spec import BackdropSpec, CameraSpec, LensSpec, LightSpec, SceneSpec
-from huddle3d.synthesis.wear import wear
+from huddle3d.synthesis.wardrobe.wear import wear
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel

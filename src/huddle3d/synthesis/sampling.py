@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import torch
 
 from huddle3d.errors import InputError
-from huddle3d.synthesis.assets import Assets
+from huddle3d.synthesis.assets.folder import Assets
 from huddle3d.synthesis.spec import (
     ALL_FAMILIES,
     FAMILIES,
@@ -26,7 +26,7 @@ from huddle3d.synthesis.spec import (
     SceneSpec,
     families_for,
 )
-from huddle3d.synthesis.wardrobes import with_wardrobes
+from huddle3d.synthesis.wardrobe.draws import with_wardrobes
 
 __all__ = ["DEMO_FAMILY", "DEMO_SEED", "sample_spec"]
 

@@ -20,8 +20,8 @@ from huddle3d.io import prepare_output_dir
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import BodyParams
 from huddle3d.synthesis import Family, MotionSpec, SolveConfig, plan_motion, read_couple, solve_interaction
-from huddle3d.synthesis.interactions import plan_interaction
-from huddle3d.synthesis.splits import Split, families_in, split_of_clip, split_of_family, split_of_shape
+from huddle3d.synthesis.poses.interactions import plan_interaction
+from huddle3d.synthesis.suites.splits import Split, families_in, split_of_clip, split_of_family, split_of_shape
 from huddle3d.training.bank import PoseBank, read_bank, write_bank
 from huddle3d.training.vary import VaryConfig, measure_pairs, neighbours
 
@@ -42,7 +42,7 @@ class BankConfig:
     widest_mm: float = 15.0
     """Neighbours that part further than this are dropped (solved pairs and frames of motion are kept)."""
     held: bool = False
-    """Draw interactions, takes and builds from the evaluation's half of the synthetic world (``huddle3d.synthesis.splits``) instead of training's."""
+    """Draw interactions, takes and builds from the evaluation's half of the synthetic world (``huddle3d.synthesis.suites.splits``) instead of training's."""
     first_seed: int = 0
     """Seed of the first pair; the next ones count up. Held-out banks start at a million."""
     assets: str = ""

@@ -12,7 +12,7 @@ from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.io import display_name, read_glb
 from huddle3d.scene import Bodies, People2D, PersonMesh, load_photo
 from huddle3d.synthesis import SceneSpec
-from huddle3d.synthesis.suite_files import Manifest, read_manifest
+from huddle3d.synthesis.suites.files import Manifest, read_manifest
 
 __all__ = ["LAYOUT", "open_suite"]
 

@@ -1,0 +1,1 @@
+"""Rigged, textured people from the assets folder, moved by solved bodies."""

@@ -1,0 +1,1 @@
+"""Photographs of a scene: light, place, lens, and what is true of each pixel."""

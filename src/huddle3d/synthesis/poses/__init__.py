@@ -1,0 +1,1 @@
+"""Interactions: what each family asks for, and the solver that moves people into contact."""

@@ -1,0 +1,162 @@
+"""A suite as a folder: one folder per scene and a manifest; a stopped run goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huddle3d.errors import InputError
+from huddle3d.io import display_name, prepare_output_dir, write_bytes
+from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
+from huddle3d.synthesis.assets.folder import Assets
+from huddle3d.synthesis.build import SceneBuilder
+from huddle3d.synthesis.pictures.photograph import render_scene
+from huddle3d.synthesis.pictures.writing import write_sample
+from huddle3d.synthesis.spec import SceneSpec
+from huddle3d.synthesis.suites.lists import SUITES, Suite, in_building_order
+
+if TYPE_CHECKING:
+    from huddle3d.bodies import BodyModel
+
+__all__ = ["MANIFEST", "Manifest", "ManifestScene", "is_written", "read_manifest", "spec_hash", "write_suite"]
+
+MANIFEST = "suite.json"
+"""Name of the manifest."""
+
+
+@dataclass(frozen=True)
+class ManifestScene:
+    """One scene in the manifest."""
+
+    folder: str
+    """Below the suite's folder."""
+    tag: str
+    """The class by which results are grouped."""
+    family: str
+    people: int
+    sha256: str
+    """Of ``spec.json``'s text."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a suite's folder holds, or will when it is done."""
+
+    name: str
+    version: int
+    package: str
+    """Version of huddle3d that wrote it."""
+    assets: tuple[str, ...]
+    """What was taken from the assets folder."""
+    scenes: tuple[ManifestScene, ...]
+
+    @staticmethod
+    def of(suite: Suite) -> Manifest:
+        """The manifest of a suite."""
+        from huddle3d import __version__
+
+        scenes = tuple(ManifestScene(s.name, s.tag, s.spec.family, len(s.spec.people), spec_hash(s.spec)) for s in suite.scenes)
+        return Manifest(suite.name, suite.version, __version__, suite.assets, scenes)
+
+    def to_json(self) -> str:
+        """The file's text."""
+        tree = asdict(self)
+        return json.dumps({**{k: v for k, v in tree.items() if k != "scenes"}, "count": len(self.scenes), "scenes": tree["scenes"]}, indent=1) + "\n"
+
+
+def spec_hash(spec: SceneSpec) -> str:
+    """SHA-256 of a scene file's text."""
+    return hashlib.sha256(_text(spec)).hexdigest()
+
+
+def _text(spec: SceneSpec) -> bytes:
+    return (spec.to_json() + "\n").encode()
+
+
+def read_manifest(directory: Path) -> Manifest | None:
+    """The manifest of a folder; None if it has none (a folder of loose scenes).
+
+    Raises:
+        InputError: the manifest is damaged.
+    """
+    path = directory / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        tree: dict[str, Any] = json.loads(read_regular_file(path, MAX_JSON_BYTES))
+        scenes = tuple(ManifestScene(**s) for s in tree["scenes"])
+        manifest = Manifest(str(tree["name"]), int(tree["version"]), str(tree["package"]), tuple(map(str, tree["assets"])), scenes)
+        wrong = manifest.name not in SUITES or tree["count"] != len(scenes) or any(Path(s.folder).name != s.folder or not s.folder for s in scenes)
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        raise _damaged(path, f"{type(e).__name__}: {e}.") from e
+    if wrong:
+        raise _damaged(path, "Its name, its count or a folder in it is wrong.")
+    return manifest
+
+
+def _damaged(path: Path, why: str) -> InputError:
+    step = "Delete this file and make the suite again: huddle3d synth suite; complete scenes are kept."
+    return InputError(f"{display_name(path)}: not a suite's manifest, or a damaged one.", why=why, next_step=step, path=str(path))
+
+
+def is_written(folder: Path, spec: SceneSpec) -> bool:
+    """Whether a scene's folder is complete: its scene file is written last and says the same."""
+    try:
+        return (folder / "spec.json").read_bytes() == _text(spec)
+    except OSError:
+        return False
+
+
+def _agrees(found: Manifest, wanted: Manifest) -> bool:
+    known = {s.folder: s.sha256 for s in found.scenes}
+    same = (found.name, found.version, found.assets) == (wanted.name, wanted.version, wanted.assets)
+    return same and all(known.get(s.folder, s.sha256) == s.sha256 for s in wanted.scenes)
+
+
+def write_suite(
+    suite: Suite,
+    directory: str | os.PathLike[str],
+    *,
+    body: BodyModel,
+    assets: Assets | None = None,
+    overwrite: bool = False,
+    told: Callable[[int, str, bool], None] = lambda done, name, kept: None,
+) -> int:
+    """Write all scenes that are not there yet; returns how many were made.
+
+    Complete scenes are kept, half-written ones made anew.
+
+    Args:
+        suite: the scenes, or the first ones.
+        directory: the suite's folder; made if absent.
+        body: the body model.
+        assets: the folder that the scenes were drawn with.
+        overwrite: write into a folder that holds another suite or anything else.
+        told: hears, after each scene, how many are done, its folder's name, and whether it was there already.
+
+    Raises:
+        InputError: the folder holds another suite, or anything else, or an asset is missing.
+    """
+    root = prepare_output_dir(Path(directory), overwrite, marker=MANIFEST)
+    wanted, found = Manifest.of(suite), read_manifest(root) if not overwrite else None
+    if found is not None and not _agrees(found, wanted):
+        raise InputError(
+            f"{display_name(root)}: holds another suite ({found.name}, version {found.version}, assets: {', '.join(found.assets) or 'none'}).",
+            next_step="Choose another folder, or pass --overwrite.",
+            path=str(root),
+        )
+    if found is None or len(found.scenes) < len(wanted.scenes):
+        write_bytes(root / MANIFEST, wanted.to_json().encode(), overwrite=True)
+    build, made = SceneBuilder(body, assets=assets), 0
+    for done, scene in enumerate(in_building_order(suite.scenes), 1):
+        kept = is_written(root / scene.name, scene.spec)
+        if not kept:
+            write_sample(render_scene(build(scene.spec)), root / scene.name, overwrite=True)
+            made += 1
+        told(done, scene.name, kept)
+    return made

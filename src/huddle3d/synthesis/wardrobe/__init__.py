@@ -1,0 +1,1 @@
+"""People dressed from the assets folder."""
