@@ -1,5 +1,29 @@
 """Networks: ``nn.Module`` classes built from frozen configs, with the key names of their published checkpoints."""
 
 from huddle3d.networks.buddi import Buddi, BuddiConfig, PairState, buddi_shapes, spare_buddi_key
+from huddle3d.networks.clothing_text import COLOUR_WORDS, VOCABULARY, ClothingText, encode_captions, unknown_words
+from huddle3d.networks.multiview import DOMAINS, EMBEDDED_64, EMBEDDED_128, PSHUMAN, VIEWS, ControlResiduals, MultiViewConfig, identity_code
+from huddle3d.networks.multiview_unet import MultiViewUNet, multiview_shapes
 
-__all__ = ["Buddi", "BuddiConfig", "PairState", "buddi_shapes", "spare_buddi_key"]
+__all__ = [
+    "Buddi",
+    "BuddiConfig",
+    "COLOUR_WORDS",
+    "ClothingText",
+    "ControlResiduals",
+    "DOMAINS",
+    "EMBEDDED_128",
+    "EMBEDDED_64",
+    "MultiViewConfig",
+    "MultiViewUNet",
+    "PSHUMAN",
+    "PairState",
+    "VIEWS",
+    "VOCABULARY",
+    "buddi_shapes",
+    "encode_captions",
+    "identity_code",
+    "multiview_shapes",
+    "spare_buddi_key",
+    "unknown_words",
+]
