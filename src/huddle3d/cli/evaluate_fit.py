@@ -18,11 +18,14 @@ from huddle3d.evaluation import (
     FIT_TARGETS,
     EvaluationSample,
     FitInput,
+    FitPictures,
     FitResult,
     compare_fits,
     default_specs,
+    draw_fit,
     evaluate_fit,
     fit_json,
+    fit_page,
     fit_row,
     fit_summary,
     fits_by_family,
@@ -33,8 +36,9 @@ from huddle3d.evaluation import (
 )
 from huddle3d.evaluation.datasets import DatasetName
 from huddle3d.evaluation.datasets.layout import LazySample
-from huddle3d.io import safe_name, write_bytes
-from huddle3d.people import PeopleConfig, versions
+from huddle3d.io import prepare_output_dir, safe_name, write_bytes
+from huddle3d.people import PeopleConfig, plain, versions
+from huddle3d.scene import Bodies
 from huddle3d.synthesis import Assets, SceneBuilder, SceneSpec, build_scene, render_scene
 from huddle3d.synthesis.suites.lists import Suite, SuiteName, SuiteScene, in_building_order
 
@@ -51,6 +55,7 @@ def fit(
     inputs: tuple[FitInput, ...] = ("true", "noisy", "predicted"),
     output: Path = Path("out/eval-fit"),
     json: Path | None = None,
+    html: Path | None = None,
     variants: Path | None = None,
     dataset: DatasetName | None = None,
     data: Path | None = None,
@@ -71,6 +76,7 @@ def fit(
             the embedded backend makes them; predicted: the picture alone.
         output: Folder for the fitted bodies and the numbers of each scene.
         json: Also write all numbers to this file.
+        html: Also write a page into this folder: all tables, and every scene's bodies beside the true ones.
         variants: JSON file of named settings, for example {"full": {}, "no-touch": {"fit.weight_touch": 0}}; the others are compared with the first.
         dataset: Instead of seeded scenes, the samples of a data set on this machine.
         data: Folder of the data set, unpacked as published.
@@ -82,6 +88,8 @@ def fit(
     if not inputs:
         raise InputError("--inputs is empty.", next_step="For example --inputs true noisy.")
     chosen = choose_scenes(scenes, json, dataset, data, suite, assets)
+    if html is not None:
+        prepare_output_dir(html, overwrite, marker="index.html")
     body = load_body()
     if chosen.samples is not None:
         sources = _from_dataset(chosen.samples)
@@ -91,21 +99,31 @@ def fit(
         sources = _synthetic(scenes or 10, seed, body)
     configs = read_variants(variants, config) if variants is not None else {"": config}
     results: list[FitResult] = []
+    pictures: list[FitPictures | None] = []
     for name, key, load in sources:
         for source in dict.fromkeys(inputs):
             for variant, settings in configs.items():
                 place = output / safe_name(f"{name}_{source}" + (f"_{variant}" if variant else ""))
                 result = evaluate_fit(key, load, source, place, body=body, config=settings, variant=variant, seed=seed, overwrite=overwrite)
                 results.append(result)
+                pictures.append(_draw(load(), result, place, body) if html is not None else None)
                 print_line(f"{place.name}: {result.failure or _short(result)}", log_format)
     print_fits(results)
     if variants is not None:
         print_comparisons(compare_fits(results), next(iter(configs)), FIT_COLUMNS)
+    facts = {**chosen.facts, "seed": seed, "versions": versions(), "device": "cpu"}
     if json is not None:
-        facts = {**chosen.facts, "seed": seed, "versions": versions(), "device": "cpu"}
         write_bytes(json, fit_json(results, **facts).encode(), overwrite=True)
         print_line(f"numbers: {json}", log_format)
+    if html is not None:
+        shown = {**facts, "configuration": {name or "huddle3d": {"fit": plain(c.fit), "perceive": plain(c.perceive)} for name, c in configs.items()}}
+        write_bytes(html / "index.html", fit_page(results, pictures, shown).encode(), overwrite=True)
+        print_line(f"page: {html / 'index.html'}", log_format)
     return 0
+
+
+def _draw(sample: EvaluationSample, result: FitResult, place: Path, body: BodyModel) -> FitPictures:
+    return draw_fit(sample, None if result.metrics is None else Bodies.load(place / "bodies"), body.faces.long())
 
 
 def _short(result: FitResult) -> str:

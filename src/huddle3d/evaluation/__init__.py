@@ -6,6 +6,8 @@ from huddle3d.evaluation.columns import BODY_COLUMNS, COLUMNS, INSTANCE_COLUMNS,
 from huddle3d.evaluation.contacts import ContactMetrics, GroupPenetration, contact_metrics, contact_vertices, group_penetration
 from huddle3d.evaluation.depth_order import DepthOrder, depth_order
 from huddle3d.evaluation.fit_metrics import FitMetrics, fit_metrics, match_in_picture, true_joints
+from huddle3d.evaluation.fit_page import fit_page
+from huddle3d.evaluation.fit_pictures import FitPictures, draw_fit
 from huddle3d.evaluation.fit_protocol import FIT_INPUTS, FitInput, FitResult, evaluate_fit, sample_key
 from huddle3d.evaluation.fit_summary import FIT_COLUMNS, FIT_TARGETS, compare_fits, fit_json, fit_row, fit_summary, fits_by_family, row_name
 from huddle3d.evaluation.images import normal_l2, psnr, ssim
@@ -40,7 +42,10 @@ __all__ = [
     "DepthOrder",
     "depth_order",
     "FitMetrics",
+    "FitPictures",
+    "draw_fit",
     "fit_metrics",
+    "fit_page",
     "match_in_picture",
     "true_joints",
     "FIT_INPUTS",
