@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from huddle3d.cli import main, synth
-from huddle3d.synthesis import FAMILIES, SceneSpec, families_for
+from huddle3d.synthesis import FAMILIES, SceneSpec, families_for, sample_spec
 
 
 @pytest.fixture
@@ -33,6 +33,14 @@ def test_pairs_take_the_first_families_in_turn(made: list[SceneSpec], tmp_path: 
 def test_other_numbers_take_families_that_they_fit(people: int, made: list[SceneSpec], tmp_path: Path) -> None:
     assert main(["synth", "--output", str(tmp_path / "out"), "--count", "8", "--people", str(people)]) == 0
     assert all(len(s.people) == people and s.family in families_for(people) for s in made)
+
+
+def test_people_wear_everything_unless_tight_clothes_are_asked_for(made: list[SceneSpec], tmp_path: Path) -> None:
+    command = ["synth", "--output", str(tmp_path / "out"), "--count", "12", "--seed", "3"]
+    assert main(command) == 0 and main([*command, "--clothes", "tight"]) == 0
+    loose = [any(g.loose_m > 0 or g.kind == "coat" for p in s.people for g in p.garments) for s in made]
+    assert sum(loose[:12]) > 6 and not any(loose[12:])
+    assert made[12] == sample_spec(3, family=made[12].family)
 
 
 def test_a_folder_without_clothes_is_refused_before_anything_is_written(made: list[SceneSpec], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Scene files: the same seed gives the same text, text and value agree, bad files are refused with a reason."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,17 @@ def test_text_and_value_agree(seed):
     assert all(0 <= c <= 1 for p in spec.people for g in p.garments for rgb in g.pattern.colours for c in rgb)
 
 
+def test_the_range_of_clothes_changes_the_people_only():
+    """Tight clothes are the default of Python: scenes of old seeds stay as they were."""
+    tight, full = sample_spec(11, people=3), sample_spec(11, people=3, clothes="all")
+    assert tight == sample_spec(11, people=3, clothes="tight")
+    assert replace(full, people=tight.people) == tight
+    assert full == sample_spec(11, people=3, clothes="all") != tight
+    drawn = [p for s in range(30) for p in sample_spec(s, clothes="all").people]
+    assert {"coat", "trousers", "skirt"} <= {g.kind for p in drawn for g in p.garments} and any(g.loose_m > 0 for p in drawn for g in p.garments)
+    assert len({p.shape for p in drawn}) == len(drawn)
+
+
 def test_families_and_numbers_of_people():
     assert {sample_spec(s).family for s in range(40)} == set(FAMILIES)
     assert len(sample_spec(1, people=1).people) == 1
@@ -29,7 +41,7 @@ def test_families_and_numbers_of_people():
     assert sample_spec(5, family="hug").family == "hug"
 
 
-@pytest.mark.parametrize("kwargs", [{"people": 0}, {"people": 13}, {"people": 3, "family": "hug"}, {"family": "waltz"}])
+@pytest.mark.parametrize("kwargs", [{"people": 0}, {"people": 13}, {"people": 3, "family": "hug"}, {"family": "waltz"}, {"clothes": "loose"}])
 def test_impossible_wishes_are_refused(kwargs):
     with pytest.raises(InputError):
         sample_spec(0, **kwargs)

@@ -13,7 +13,10 @@ from huddle3d.synthesis.suites.splits import (
     HELDOUT_ASSETS,
     HELDOUT_FAMILIES,
     SEEDS,
+    _with_avatars,
     assets_of,
+    avatars_of,
+    draw_split_person,
     families_in,
     heldout_spec,
     split_of_asset,
@@ -119,6 +122,49 @@ def test_assets_are_split(tmp_path):
     assert all(split_of_asset(n) == "heldout" for n in HELDOUT_ASSETS)
     with pytest.raises(InputError, match="heldout"):
         heldout_spec(0, assets=assets)  # no brows, no hair, no eyes
+
+
+def avatar_folder(tmp_path, *names):
+    (tmp_path / "avatars").mkdir()
+    for name in names:
+        (tmp_path / "avatars" / f"{name}.npz").touch()
+    return Assets(tmp_path)
+
+
+def test_training_draws_no_held_out_avatar(tmp_path):
+    """Names alone are drawn from: the files may be empty here. Half the people are rigged, the rest of the scene is as without."""
+    assets = avatar_folder(tmp_path, "Any_F_1_Casual", "Any_F_2_Casual", "Any_M_1_Util", "Any_M_3_Util", "Any_M_2_Busi")
+    assert avatars_of("training", assets) == ("Any_F_1_Casual", "Any_M_1_Util", "Any_M_3_Util")
+    plain = [draw_split_person("training", SEEDS + k, 0) for k in range(60)]
+    drawn = [training_spec_without_clothes(k, assets) for k in range(60)]
+    rigged = [p.avatar.name for s in drawn for p in s.people if p.avatar]
+    assert set(rigged) == set(avatars_of("training", assets)) and 40 <= len(rigged) <= 80
+    assert all(s.people[0] == p for s, p in zip(drawn, plain) if s.people[0].avatar is None)
+    assert all(len({p.avatar.name for p in s.people}) == 2 for s in drawn if all(p.avatar for p in s.people))
+    everybody = training_spec_without_clothes(3, assets, people=5, share=1.0)
+    assert len({p.avatar.name for p in everybody.people if p.avatar}) == 3 and all(p.avatar for p in everybody.people)
+
+
+def training_spec_without_clothes(seed, assets, people=2, share=0.5):
+    """The folder has avatars but nothing to wear."""
+    return _with_avatars(training_spec(seed, people=people), "training", share, assets)
+
+
+def test_avatars_need_a_folder_that_has_some(tmp_path):
+    with pytest.raises(InputError, match="assets folder"):
+        training_spec(0, avatars=0.5)
+    with pytest.raises(InputError, match="training"):
+        avatars_of("training", avatar_folder(tmp_path, "Any_F_2_Casual"))
+
+
+@pytest.mark.shared
+def test_avatars_of_the_suites_and_of_training_never_meet(shared):
+    assets = Assets.open(shared / "data")
+    drawn = {p.avatar.name for k in range(60) for p in training_spec(k, assets=assets, avatars=0.5).people if p.avatar}
+    shown = {p.avatar.name for s in open_suite_list("salsa", assets=assets).scenes for p in s.spec.people if p.avatar}
+    assert drawn and shown and not drawn & shown
+    assert {split_of_avatar(n) for n in drawn} == {"training"} and {split_of_avatar(n) for n in shown} == {"heldout"}
+    assert training_spec(5, assets=assets, avatars=0.0) == training_spec(5, assets=assets)
 
 
 @pytest.mark.shared

@@ -13,7 +13,7 @@ from huddle3d.bodies import load_body
 from huddle3d.cli.console import LogFormat, print_line
 from huddle3d.errors import InputError
 from huddle3d.io import prepare_output_dir
-from huddle3d.synthesis import FAMILIES, Assets, Family, build_scene, families_for, render_scene, sample_spec, write_sample
+from huddle3d.synthesis import FAMILIES, Assets, ClothesRange, Family, build_scene, families_for, render_scene, sample_spec, write_sample
 from huddle3d.synthesis.suites.files import write_suite
 from huddle3d.synthesis.suites.lists import SuiteName, open_suite_list
 
@@ -34,6 +34,7 @@ def scenes(
     seed: int = 0,
     family: Family | None = None,
     people: int = 2,
+    clothes: ClothesRange = "all",
     assets: Path | None = None,
     overwrite: bool = False,
     log_format: LogFormat = "text",
@@ -48,6 +49,7 @@ def scenes(
         seed: Seed of the first scene; the next ones count up.
         family: Only this interaction; default all in turn.
         people: People per scene.
+        clothes: all: coats, dresses, hoods, loose cuts, too; tight: only clothes that follow the body, the people of the demo and of eval.
         assets: Folder of MakeHuman clothes, hair and skins to dress the people from; default clothes made here.
         overwrite: Write into a folder that is not empty.
         log_format: Messages as text or as JSON lines (stderr).
@@ -62,7 +64,7 @@ def scenes(
     kinds = FAMILIES if people <= 2 else families_for(people)
     for k in range(count):
         chosen = family or kinds[k % len(kinds)]
-        spec = sample_spec(seed + k, people=people, family=chosen, assets=wardrobe)
+        spec = sample_spec(seed + k, people=people, family=chosen, assets=wardrobe, clothes=clothes)
         folder = output / f"{k:04d}_{spec.family}_{spec.seed}"
         write_sample(render_scene(build_scene(spec, body=body, assets=wardrobe)), folder, overwrite=overwrite)
         print_line(f"{k + 1}/{count} {folder}", log_format)

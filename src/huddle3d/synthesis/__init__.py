@@ -10,7 +10,7 @@ from huddle3d.synthesis.pictures.viewpoints import view_cameras
 from huddle3d.synthesis.pictures.writing import write_sample
 from huddle3d.synthesis.poses.motion import close_frames, plan_motion, read_couple, retarget
 from huddle3d.synthesis.poses.solve import SolveConfig, goal_gaps, solve_interaction
-from huddle3d.synthesis.sampling import DEMO_FAMILY, DEMO_SEED, sample_spec
+from huddle3d.synthesis.sampling import DEMO_FAMILY, DEMO_SEED, ClothesRange, sample_spec
 from huddle3d.synthesis.spec import (
     ALL_FAMILIES,
     FAMILIES,
@@ -44,6 +44,7 @@ __all__ = [
     "AvatarSpec",
     "BackdropSpec",
     "CameraSpec",
+    "ClothesRange",
     "Family",
     "GarmentSpec",
     "HairSpec",

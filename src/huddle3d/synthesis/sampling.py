@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import colorsys
-from typing import Any, Literal, TypeVar
+import hashlib
+from dataclasses import replace
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 
 from huddle3d.errors import InputError
 from huddle3d.synthesis.assets.folder import Assets
+from huddle3d.synthesis.clothes.outfits import draw_person
 from huddle3d.synthesis.spec import (
     ALL_FAMILIES,
     FAMILIES,
@@ -28,12 +31,15 @@ from huddle3d.synthesis.spec import (
 )
 from huddle3d.synthesis.wardrobe.draws import with_wardrobes
 
-__all__ = ["DEMO_FAMILY", "DEMO_SEED", "sample_spec"]
+__all__ = ["DEMO_FAMILY", "DEMO_SEED", "ClothesRange", "sample_spec"]
 
 DEMO_SEED = 1001
 """Scene of the demo: two dressed people, well lit. Chosen by eye among a few because it comes out well; the tables tell what is usual."""
 DEMO_FAMILY: Family = "handshake"
 """Its interaction."""
+
+ClothesRange = Literal["all", "tight"]
+"""What people may wear: everything that ``draw_person`` knows (coats, dresses, hoods, loose cuts), or clothes that follow the body."""
 
 _LEAST_VISIBLE = 0.65
 """Of each person and each head: a photographer does not take a person whose face is behind another's head."""
@@ -147,9 +153,15 @@ def _light(d: _Draw, outdoors: bool) -> LightSpec:
 
 
 def sample_spec(
-    seed: int, *, people: int = 2, family: Family | None = None, motion: MotionSpec | None = None, assets: Assets | None = None
+    seed: int,
+    *,
+    people: int = 2,
+    family: Family | None = None,
+    motion: MotionSpec | None = None,
+    assets: Assets | None = None,
+    clothes: ClothesRange = "tight",
 ) -> SceneSpec:
-    """A random scene; the same seed, number, family and assets give the same file.
+    """A random scene; the same seed, number, family, assets and clothes give the same file.
 
     Args:
         seed: any integer ≥ 0.
@@ -157,6 +169,11 @@ def sample_spec(
         family: the interaction; None draws one of ``FAMILIES`` that fits the number of people, never a newer one: old seeds keep their scenes.
         motion: the recorded frame, for the family ``motion``.
         assets: draw clothes from this folder; None for clothes made here. Everything else of the scene stays the same.
+        clothes: ``tight`` keeps the people of old seeds (the demo, ``huddle3d eval`` without a suite); ``all`` draws others, in the full range of
+            clothes. Family, camera, light and place of the scene are the same in both.
+
+    Raises:
+        InputError: a number of people, a seed, a family or clothes that do not exist, or that do not go together.
 
     Example:
         >>> spec = sample_spec(7, people=3)
@@ -167,6 +184,8 @@ def sample_spec(
         raise InputError(f"A scene holds 1 to 12 people, not {people}.")
     if seed < 0:
         raise InputError(f"The seed must not be negative, got {seed}.")
+    if clothes not in get_args(ClothesRange):
+        raise InputError(f"Unknown clothes {clothes!r}.", next_step=f"Clothes: {', '.join(get_args(ClothesRange))}.")
     if family is not None and family not in ALL_FAMILIES:
         raise InputError(f"Unknown family {family!r}.", next_step=f"Families: {', '.join(ALL_FAMILIES)}.")
     if (family == "motion") != (motion is not None) or (motion is not None and people != 2):
@@ -197,4 +216,11 @@ def sample_spec(
         lens=lens,
         motion=motion,
     )
+    if clothes == "all":
+        spec = replace(spec, people=tuple(_fully_dressed(seed, k) for k in range(people)))
     return spec if assets is None else with_wardrobes(spec, assets)
+
+
+def _fully_dressed(seed: int, index: int) -> PersonSpec:
+    key = int.from_bytes(hashlib.sha256(f"{seed} {index}".encode()).digest()[:6], "big")
+    return draw_person(torch.Generator().manual_seed(key), f"person_{index}")

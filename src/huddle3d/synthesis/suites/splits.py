@@ -15,6 +15,7 @@ import torch
 
 from huddle3d.errors import InputError
 from huddle3d.synthesis.assets.folder import Assets
+from huddle3d.synthesis.avatars.folder import avatar_names, avatar_person
 from huddle3d.synthesis.clothes.outfits import draw_person
 from huddle3d.synthesis.pictures.styles import sample_style
 from huddle3d.synthesis.sampling import sample_spec
@@ -22,8 +23,8 @@ from huddle3d.synthesis.spec import Family, GarmentSpec, MotionSpec, PatternSpec
 from huddle3d.synthesis.wardrobe.draws import draw_wardrobe
 
 __all__ = [
-    "HELDOUT_ASSETS", "HELDOUT_CLIPS", "HELDOUT_FAMILIES", "HELDOUT_PATTERNS", "SEEDS", "Split", "assets_of", "draw_split_person", "families_in",
-    "heldout_spec", "split_of_asset", "split_of_avatar", "split_of_clip", "split_of_family", "split_of_garment",
+    "HELDOUT_ASSETS", "HELDOUT_CLIPS", "HELDOUT_FAMILIES", "HELDOUT_PATTERNS", "SEEDS", "Split", "assets_of", "avatars_of", "draw_split_person",
+    "families_in", "heldout_spec", "split_of_asset", "split_of_avatar", "split_of_clip", "split_of_family", "split_of_garment",
     "split_of_pattern", "split_of_seed", "split_of_shape", "training_spec",
 ]  # fmt: skip
 
@@ -124,6 +125,18 @@ def families_in(split: Split, people: int) -> tuple[Family, ...]:
     return tuple(f for f in families_for(people) if split_of_family(f) == split)
 
 
+def avatars_of(split: Split, assets: Assets) -> tuple[str, ...]:
+    """The rigged people of one side in the assets folder, sorted.
+
+    Raises:
+        InputError: the folder has no avatars, or none of that side.
+    """
+    names = tuple(n for n in avatar_names(assets) if split_of_avatar(n) == split)
+    if not names:
+        raise InputError(f"No avatar of the assets folder is on the side '{split}'.", next_step="Names with '_2_' are held out, all others are not.")
+    return names
+
+
 def assets_of(split: Split, assets: Assets) -> Assets:
     """The same folder, of which draws choose one side's clothes, hair and skins only."""
     names = {*assets.names("clothes"), *assets.names("hair"), *assets.skins()}
@@ -203,7 +216,13 @@ def _spec(split: Split, seed: int, people: int, family: Family | None, motion: M
 
 
 def training_spec(
-    seed: int, *, people: int = 2, family: Family | None = None, motion: MotionSpec | None = None, assets: Assets | None = None
+    seed: int,
+    *,
+    people: int = 2,
+    family: Family | None = None,
+    motion: MotionSpec | None = None,
+    assets: Assets | None = None,
+    avatars: float = 0.0,
 ) -> SceneSpec:
     """A random scene that training may see; nothing of it is in a suite.
 
@@ -213,15 +232,30 @@ def training_spec(
         family: the interaction; None draws one of ``families_in("training", people)``.
         motion: the recorded frame, for the family ``motion``.
         assets: draw clothes from this folder; None for clothes made here.
+        avatars: share of the people that are rigged ones of the assets folder's training side, no two of a scene alike (as long as there are others).
 
     Raises:
-        InputError: a seed out of range, a family or a take that is held out.
+        InputError: a seed out of range, a family or a take that is held out, avatars without a folder of them.
     """
     if family is not None and split_of_family(family) != "training":
         raise InputError(f"The family '{family}' is held out from training.", next_step=f"Families: {', '.join(families_in('training', people))}.")
     if motion is not None and split_of_clip(motion.clip) != "training":
         raise InputError(f"The take {motion.clip} is held out from training.", next_step=f"Any take but {', '.join(sorted(HELDOUT_CLIPS))}.")
-    return _spec("training", seed, people, family, motion, assets)
+    scene = _spec("training", seed, people, family, motion, assets)
+    return scene if avatars <= 0 else _with_avatars(scene, "training", avatars, assets)
+
+
+def _with_avatars(scene: SceneSpec, split: Split, share: float, assets: Assets | None) -> SceneSpec:
+    """Some people of a scene become rigged ones of one side; the others stay as they are."""
+    if assets is None:
+        raise InputError("Avatars come from an assets folder.", next_step="Give assets=Assets.at(FOLDER), or avatars=0.")
+    names = avatars_of(split, assets)
+    people, left = list(scene.people), list(names)
+    for k in range(len(people)):
+        if _share("avatar", scene.seed, k) < share:
+            left = left or list(names)
+            people[k] = avatar_person(left.pop(int(_share("which avatar", scene.seed, k) * len(left))), k)
+    return replace(scene, people=tuple(people))
 
 
 def heldout_spec(
