@@ -68,7 +68,8 @@ WORDS = 6
 
 
 def _words(phrase: str) -> list[str]:
-    return [_SAME.get(w, w) for w in re.findall(r"[a-z]+(?:[-_][a-z]+)*", phrase.lower())]
+    found: list[str] = re.findall(r"[a-z]+(?:[-_][a-z]+)*", phrase.lower())
+    return [_SAME.get(w, w) for w in found]
 
 
 def unknown_words(caption: str) -> tuple[str, ...]:
