@@ -147,3 +147,15 @@ def test_bad_settings_are_named():
         RenderMesh(torch.zeros(3, 3), torch.zeros(1, 3, dtype=torch.int64), texture=torch.zeros(2, 2, 3))
     with pytest.raises(ShapeError):
         shade([ball()], canonical_cameras(8))
+
+
+def test_clay_lies_over_a_picture():
+    v, f = sphere(3)
+    camera = orbit_cameras(v, [0], 40, 32)
+    picture = torch.rand(32, 40, 3, generator=torch.Generator().manual_seed(3))
+    plain, over, half = (clay(v, f, camera, **o)[0] for o in ({}, {"background": picture}, {"background": picture, "opacity": 0.5}))
+    outside = rasterize(v, f, camera.resized(80, 64)).face_id[0].reshape(32, 2, 40, 2).amax((1, 3)) < 0
+    inside = rasterize(v, f, camera.resized(80, 64)).face_id[0].reshape(32, 2, 40, 2).amin((1, 3)) >= 0
+    assert outside.sum() > 100 and inside.sum() > 100
+    assert torch.equal(over[outside], picture[outside]) and torch.equal(half[outside], picture[outside])
+    assert torch.allclose(over[inside], plain[inside]) and torch.allclose(half[inside], (plain + picture)[inside] / 2, atol=1e-6)

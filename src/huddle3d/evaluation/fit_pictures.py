@@ -57,9 +57,9 @@ def _over(photo: np.ndarray, people: _People, camera: Camera) -> np.ndarray:
     from huddle3d.render import clay
 
     vertices, faces, colours = _merged(people)
-    drawn = clay(vertices, faces, camera.resized(photo.shape[1], photo.shape[0]), colours=colours, background=-1.0)[0]
     base = torch.from_numpy(photo.copy()).float() / 255
-    return _bytes(torch.where((drawn >= 0).all(-1, keepdim=True), 0.25 * base + 0.75 * drawn, base))
+    small = camera.resized(photo.shape[1], photo.shape[0])
+    return _bytes(clay(vertices, faces, small, colours=colours, background=base, opacity=0.75)[0])
 
 
 def _turned(people: _People, camera: Camera) -> np.ndarray:

@@ -38,11 +38,9 @@ def bodies_on_photo(photo: Photo, bodies: Bodies, faces: Tensor, *, width: int =
     """The fitted bodies, half transparent, and their joints over the photo."""
     camera = _camera(bodies.camera, width)
     vertices, all_faces, colours = _coloured([(v, faces) for v in bodies.vertices])
-    drawn = clay(vertices, all_faces, camera, colours=colours, background=-1.0)[0]
     base = torch.from_numpy(fit_width(to_uint8(photo.image), camera.width).copy()).float() / 255
     base = torch.nn.functional.interpolate(base.permute(2, 0, 1)[None], (camera.height, camera.width), mode="bilinear")[0].permute(1, 2, 0)
-    hit = (drawn >= 0).all(-1, keepdim=True)
-    picture = to_uint8(torch.where(hit, 0.3 * base + 0.7 * drawn, base))
+    picture = to_uint8(clay(vertices, all_faces, camera, colours=colours, background=base, opacity=0.7)[0])
     points, depth = camera.project(bodies.landmarks.reshape(-1, 3))
     points, depth = points.reshape(*bodies.landmarks.shape[:2], 2), depth.reshape(bodies.landmarks.shape[:2])
     shown = torch.zeros_like(depth)

@@ -93,7 +93,8 @@ def clay(
     *,
     style: Literal["clay", "normals"] = "clay",
     colours: Float[Tensor, "v 3"] | None = None,
-    background: float = 1.0,
+    background: float | Float[Tensor, "height width 3"] = 1.0,
+    opacity: float = 1.0,
     supersample: int = 2,
 ) -> Float[Tensor, "batch height width 3"]:
     """Quick pictures of a shape, sRGB in [0, 1], for any batch of cameras.
@@ -104,7 +105,8 @@ def clay(
         camera: unbatched (then B = 1) or batched.
         style: ``"clay"`` = lit from the camera; ``"normals"`` = ``(n + 1) / 2`` in the vertices' frame.
         colours: base colours by vertex for the clay style, sRGB.
-        background: grey value.
+        background: grey value, or a picture.
+        opacity: of the shape over the background.
         supersample: samples per pixel and axis.
     """
     camera = camera.batched().to(vertices.dtype).to(vertices.device)
@@ -120,7 +122,10 @@ def clay(
         tone = (seen @ light).abs() * 0.72 + 0.14 + 0.12 * (0.5 - 0.5 * seen[..., 1])
         base = torch.tensor([0.86, 0.82, 0.78], dtype=normal.dtype, device=normal.device)
         image = (base if colours is None else interpolate(raster, faces, colours.to(normal.dtype))) * tone[..., None]
-    image = torch.where(mask(raster)[..., None], image, background)
+    behind = image.new_tensor(background) if isinstance(background, float | int) else background.to(image)
+    if behind.ndim == 3:
+        behind = behind.repeat_interleave(supersample, 0).repeat_interleave(supersample, 1)
+    image = torch.where(mask(raster)[..., None], torch.lerp(behind, image, opacity), behind)
     image = image.reshape(len(image), camera.height, supersample, camera.width, supersample, 3).mean((2, 4))
     return image.clamp(0, 1)
 
