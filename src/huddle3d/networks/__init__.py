@@ -4,6 +4,7 @@ from huddle3d.networks.buddi import Buddi, BuddiConfig, PairState, buddi_shapes,
 from huddle3d.networks.clothing_text import COLOUR_WORDS, VOCABULARY, ClothingText, encode_captions, unknown_words
 from huddle3d.networks.multiview import DOMAINS, EMBEDDED_64, EMBEDDED_128, PSHUMAN, VIEWS, ControlResiduals, MultiViewConfig, identity_code
 from huddle3d.networks.multiview_unet import MultiViewUNet, multiview_shapes
+from huddle3d.networks.surface import SURFACE_INPUTS, SURFACE_OUTPUTS, SurfaceNet, SurfaceNetConfig
 
 __all__ = [
     "Buddi",
@@ -17,6 +18,10 @@ __all__ = [
     "MultiViewConfig",
     "MultiViewUNet",
     "PSHUMAN",
+    "SURFACE_INPUTS",
+    "SURFACE_OUTPUTS",
+    "SurfaceNet",
+    "SurfaceNetConfig",
     "PairState",
     "VIEWS",
     "VOCABULARY",

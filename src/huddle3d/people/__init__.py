@@ -1,6 +1,8 @@
 """HUG3D: one photograph → one textured mesh per person."""
 
 from huddle3d.people._html import Figure, Section, page, table
+from huddle3d.people._surface import RELIEF_M, SurfaceWindows, WindowSurface, mask_logits, predicted_normals, surface_windows, understand
+from huddle3d.people._surface_network import SurfaceNetwork, observe_surface, read_surface_network, save_surface_network
 from huddle3d.people.canonical import CanonicalConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
 from huddle3d.people.complete import CompleteConfig, Completer, complete
@@ -14,6 +16,17 @@ from huddle3d.people.store import RunStore, StageRecord, plain
 
 __all__ = [
     "BODY_FORMATS",
+    "RELIEF_M",
+    "SurfaceNetwork",
+    "SurfaceWindows",
+    "WindowSurface",
+    "mask_logits",
+    "observe_surface",
+    "predicted_normals",
+    "read_surface_network",
+    "save_surface_network",
+    "surface_windows",
+    "understand",
     "BodyFormat",
     "coco_image",
     "export_bodies",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,12 +11,23 @@ from torch import Tensor
 
 from huddle3d.geometry import Camera, edges, scale_of, vertex_normals
 from huddle3d.people._smooth import Membrane, SmoothAdam
+from huddle3d.people._surface import WindowSurface
 from huddle3d.people._targets import CropTargets, cut
 from huddle3d.people._views import smooth_normals
 from huddle3d.render import EdgeTopology, Raster, antialias, mask, rasterize
 from huddle3d.scene import People2D
 
-__all__ = ["NormalsDepth", "PartialConfig", "affine_invariant", "fit_partial", "geometry_loss", "observed_surface"]
+__all__ = [
+    "NormalsDepth",
+    "PartialConfig",
+    "SeenSurface",
+    "affine_invariant",
+    "fit_partial",
+    "geometry_loss",
+    "observed_surface",
+    "seen_in_photo",
+    "seen_in_windows",
+]
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,18 @@ class NormalsDepth:
     depth: Float[Tensor, "H W"]
     """Any affine function (positive slope) of camera z: larger is farther."""
     valid: Bool[Tensor, "H W"]
+    """Where both are observed."""
+
+
+@dataclass(frozen=True)
+class SeenSurface:
+    """The same in the window of one person."""
+
+    normals: Float[Tensor, "s s 3"]
+    """Unit vectors in the canonical frame."""
+    depth: Float[Tensor, "s s"]
+    """Any affine function (positive slope) of camera z."""
+    valid: Bool[Tensor, "s s"]
     """Where both are observed."""
 
 
@@ -73,6 +96,8 @@ class PartialConfig:
     """Smallest offset along the normal [m]: a body that is too thick by more was fitted wrongly, and shrinking would starve its limbs."""
     max_free: float = 0.015
     """Longest free offset [m], without observed normals and depth."""
+    max_seen: float = 0.0
+    """The same with them; 0 for no limit."""
 
 
 def affine_invariant(depth: Float[Tensor, "*n"], valid: Bool[Tensor, "*n"]) -> Float[Tensor, "*n"]:
@@ -97,15 +122,26 @@ def geometry_loss(
     return d + n
 
 
-def _observed(observed: NormalsDepth, targets: CropTargets) -> list[tuple[Tensor, Tensor, Tensor]]:
+def seen_in_photo(observed: NormalsDepth, targets: CropTargets) -> list[SeenSurface]:
+    """Observations of the whole photo, cut to each person's window and to what the masks give to that person."""
     size = targets.cameras.width
     stack = torch.cat([observed.normals.permute(2, 0, 1) * observed.valid, (observed.depth * observed.valid)[None], observed.valid[None].float()])
     out = []
     for window, coverage in zip(targets.windows, targets.coverage):
         piece = cut(stack, window, size)
         valid = (piece[4] > 0.999) & (coverage > 0.999)
-        out.append((torch.nn.functional.normalize(piece[:3], dim=0).permute(1, 2, 0), piece[3], valid))
+        out.append(SeenSurface(torch.nn.functional.normalize(piece[:3], dim=0).permute(1, 2, 0), piece[3], valid))
     return out
+
+
+def seen_in_windows(surface: WindowSurface, targets: CropTargets, R_canon_cam: Float[Tensor, "3 3"]) -> list[SeenSurface]:
+    """What a surface network said in the same windows, at their size; valid where mask and network agree that the person is seen."""
+    size = targets.cameras.width
+    stack = torch.cat([surface.normals.permute(0, 3, 1, 2), surface.depth[:, None], surface.mask[:, None]], 1)
+    stack = torch.nn.functional.interpolate(stack, (size, size), mode="bilinear", align_corners=False)
+    normals = torch.nn.functional.normalize(stack[:, :3], dim=1).permute(0, 2, 3, 1) @ R_canon_cam.T
+    valid = (stack[:, 4] > 0.5) & (targets.coverage > 0.999) & (stack[:, 3] > 0)
+    return [SeenSurface(n, d, v) for n, d, v in zip(normals, stack[:, 3], valid)]
 
 
 def outline_loss(
@@ -126,7 +162,7 @@ def fit_partial(
     metre: float,
     config: PartialConfig,
     *,
-    observed: NormalsDepth | None = None,
+    seen: Sequence[SeenSurface] | None = None,
     tick: Callable[[int], None] = lambda step: None,
 ) -> Float[Tensor, "K V 3"]:
     """Optimise vertex offsets so that the mesh covers its mask and, where they are given, agrees with observed normals and depth.
@@ -141,7 +177,7 @@ def fit_partial(
         rate: factor of each vertex's update (hands and faces stay).
         metre: canonical units per metre.
         config: weights.
-        observed: normals and depth, if a network gave them.
+        seen: normals and depth in the targets' windows, if a network gave them.
         tick: hears the index of each step.
     """
     start, normals = vertices.detach(), vertex_normals(vertices.detach(), faces)
@@ -149,9 +185,8 @@ def fit_partial(
     V = start.shape[1]
     lr = config.lr * config.reference_length
     wide = SmoothAdam(Membrane(faces, V, config.spread), lr)
-    narrow = SmoothAdam(Membrane(faces, V, config.detail), lr * (0.25 if observed is None else 1.0))
+    narrow = SmoothAdam(Membrane(faces, V, config.detail), lr * (0.25 if seen is None else 1.0))
     along, free = start.new_zeros(*start.shape[:2], 1), torch.zeros_like(start)
-    seen = None if observed is None else _observed(observed, targets)
     bound = metre * targets.trust[:, None, None]
     for step in range(config.iterations):
         along.requires_grad_(True)
@@ -171,14 +206,15 @@ def fit_partial(
         along = along.detach() + rate[..., None] * wide.step(g_along, rate=fade)
         along = torch.maximum(torch.minimum(along, config.max_offset * bound), config.min_offset * bound)
         free = free.detach() + rate[..., None] * narrow.step(g_free, rate=fade)
-        if seen is None:
-            free = free * (config.max_free * bound / free.norm(dim=-1, keepdim=True).clamp_min(1e-12)).clamp_max(1)
+        longest = config.max_free if seen is None else config.max_seen
+        if longest > 0:
+            free = free * (longest * bound / free.norm(dim=-1, keepdim=True).clamp_min(1e-12)).clamp_max(1)
         tick(step)
     return (start + along * normals + free).detach()
 
 
-def _geometry(vertices: Tensor, faces: Tensor, raster: Raster, seen: list[tuple[Tensor, Tensor, Tensor]]) -> Float[Tensor, ""]:
+def _geometry(vertices: Tensor, faces: Tensor, raster: Raster, seen: Sequence[SeenSurface]) -> Float[Tensor, ""]:
     normals = smooth_normals(raster, faces, vertex_normals(vertices, faces))
     covered = mask(raster)
-    terms = [geometry_loss(normals[k], raster.depth[k], n, d, valid & covered[k]) for k, (n, d, valid) in enumerate(seen)]
+    terms = [geometry_loss(normals[k], raster.depth[k], s.normals, s.depth, s.valid & covered[k]) for k, s in enumerate(seen)]
     return torch.stack(terms).sum()

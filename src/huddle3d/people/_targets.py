@@ -13,7 +13,7 @@ from huddle3d.people._filters import distance_to, fill_background
 from huddle3d.people._frame import person_crops
 from huddle3d.render import rasterize
 
-__all__ = ["CropTargets", "crop_targets", "cut"]
+__all__ = ["CropTargets", "crop_targets", "cut", "mask_points"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def crop_targets(
         inward: distance [m] from the mask within which its absence is believed.
     """
     K = len(masks)
-    outline = [_mask_points(mask, camera, person) for mask, person in zip(masks, vertices)]
+    outline = [mask_points(mask, camera, person) for mask, person in zip(masks, vertices)]
     cameras, windows = person_crops(camera, torch.stack(outline), size)
     hidden = _hidden(masks, camera, vertices, faces, slack)
     told = torch.stack([masks.float(), (~hidden).float()], 1)
@@ -103,7 +103,7 @@ def _trust(coverage: Float[Tensor, "K s s"], body: Bool[Tensor, "K s s"], told: 
     return ((shared / union - 0.5) / 0.2).clamp(0.2, 1)
 
 
-def _mask_points(mask: Bool[Tensor, "H W"], camera: Camera, person: Float[Tensor, "V 3"]) -> Float[Tensor, "n 3"]:
+def mask_points(mask: Bool[Tensor, "H W"], camera: Camera, person: Float[Tensor, "V 3"]) -> Float[Tensor, "n 3"]:
     """The body and the corners of its mask's box, as points in front of the camera (so that a window shows both)."""
     depth = camera.project(person)[1].median()
     rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]

@@ -11,9 +11,10 @@ from huddle3d.geometry import Camera, apply, canonical_cameras, scale_of
 from huddle3d.people._adaptive import adaptive_rate, detail_points
 from huddle3d.people._filters import EdgeFilter
 from huddle3d.people._frame import camera_in_frame, canonical_frame
-from huddle3d.people._partial import NormalsDepth, PartialConfig, fit_partial, observed_surface
+from huddle3d.people._partial import NormalsDepth, PartialConfig, SeenSurface, fit_partial, observed_surface, seen_in_photo, seen_in_windows
 from huddle3d.people._reproject import photo_points, splat_views
-from huddle3d.people._targets import crop_targets
+from huddle3d.people._surface_network import observe_surface, surface_network
+from huddle3d.people._targets import CropTargets, crop_targets
 from huddle3d.people._views import render_group, render_person
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import Bodies, People2D, Photo, ViewSet
@@ -31,6 +32,9 @@ class CanonicalConfig:
     """Share of the group's size that is kept free for clothes and hair."""
     partial: PartialConfig = field(default_factory=PartialConfig)
     """Optimisation of the partial mesh."""
+    surface: str = "none"
+    """Who tells normals and depth of the dressed people if perception did not: ``none`` (the body's remain), ``embedded``, or a file of
+    ``huddle3d train surface``."""
     edges: EdgeFilter = field(default_factory=EdgeFilter)
     """Filter A: pixels near depth edges are not reprojected."""
     tau: float = 0.02
@@ -59,8 +63,9 @@ def canonicalise(
         bodies: fitted bodies and camera, upright world.
         config: sizes and weights.
         body: the body model (its faces).
-        observed: normals and depth of the photo from a network, for the real L_geo; default those of ``people2d``, if it has both. Without them
-            the outline is the only observation, and the partial mesh keeps the body's normals and depth inside of it.
+        observed: normals and depth of the photo from a network, for the real L_geo; default those of ``people2d``, if it has both, then those of the
+            network that the configuration names. Without any the outline is the only observation, and the partial mesh keeps the body's normals and
+            depth inside of it.
         progress: hears how far it is.
 
     Returns:
@@ -74,7 +79,7 @@ def canonicalise(
     rate = adaptive_rate(start, detail_points(apply(T, bodies.landmarks)))
     targets = crop_targets(people2d.masks, camera, start, faces, config.partial.size)
     steps = config.partial.iterations
-    observed = observed or observed_surface(people2d, bodies.camera, T)
+    seen = _seen(photo, people2d, bodies.camera, camera, T, start, faces, targets, config, observed)
     partial = fit_partial(
         start,
         faces,
@@ -82,11 +87,35 @@ def canonicalise(
         rate,
         float(scale_of(T)),
         config.partial,
-        observed=observed,
+        seen=seen,
         tick=lambda i: progress(0.75 * (i + 1) / steps, "partial mesh"),
     )
     progress(0.75, "views")
     return _views(photo, people2d, camera, T, start, partial, faces, config, progress)
+
+
+def _seen(
+    photo: Photo,
+    people2d: People2D,
+    camera: Camera,
+    camera_canon: Camera,
+    T: torch.Tensor,
+    start: torch.Tensor,
+    faces: torch.Tensor,
+    targets: CropTargets,
+    config: CanonicalConfig,
+    observed: NormalsDepth | None,
+) -> list[SeenSurface] | None:
+    """The observation of L_geo, by whoever gives it first."""
+    observed = observed or observed_surface(people2d, camera, T)
+    if observed is not None:
+        return seen_in_photo(observed, targets)
+    if config.surface == "none":
+        return None
+    model = surface_network(config.surface)
+    surface, _ = observe_surface(model, photo, people2d.masks, camera_canon, start, faces)
+    R_canon_cam = T[:3, :3] / scale_of(T) @ camera.T_cam_world[:3, :3].T
+    return seen_in_windows(surface, targets, R_canon_cam.to(start))
 
 
 def _views(

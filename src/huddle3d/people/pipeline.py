@@ -14,6 +14,7 @@ from huddle3d.compute import measure
 from huddle3d.errors import HuddleError, InputError, StageError
 from huddle3d.fitting import FitConfig, fit
 from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
+from huddle3d.people._surface_network import surface_digest
 from huddle3d.people.canonical import CanonicalConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
 from huddle3d.people.complete import CompleteConfig, Completer, complete
@@ -209,7 +210,12 @@ def reconstruct(
         )
     seen, fitted = people, bodies
     views = run.stage(
-        "canonical", ViewSet, lambda p: canonicalise(photo, seen, fitted, c.canonical, body=body, progress=p), (photo, seen, fitted), c.canonical
+        "canonical",
+        ViewSet,
+        lambda p: canonicalise(photo, seen, fitted, c.canonical, body=body, progress=p),
+        (photo, seen, fitted),
+        c.canonical,
+        surface_digest(c.canonical.surface),
     )
     completed = run.stage(
         "complete",

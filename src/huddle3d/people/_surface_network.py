@@ -1,0 +1,137 @@
+"""The surface network as stored and loaded, and what it says of a photo."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from huddle3d.errors import InputError
+from huddle3d.geometry import Camera
+from huddle3d.io import atomic_file, display_name
+from huddle3d.networks import SurfaceNet, SurfaceNetConfig
+from huddle3d.people._surface import SurfaceWindows, WindowSurface, surface_windows, understand
+from huddle3d.scene import Photo
+from huddle3d.weights import weights_path
+
+__all__ = [
+    "SURFACE_WEIGHTS",
+    "SurfaceNetwork",
+    "observe_surface",
+    "read_surface_network",
+    "save_surface_network",
+    "surface_digest",
+    "surface_network",
+]
+
+SURFACE_WEIGHTS = "surface"
+"""Name of the embedded weights in the registry."""
+
+
+@dataclass(frozen=True)
+class SurfaceNetwork:
+    """A trained network and the size of the windows that it knows."""
+
+    network: SurfaceNet
+    """In evaluation mode."""
+    size: int
+    """Side of its windows [px]."""
+
+
+def save_surface_network(
+    path: str | os.PathLike[str], model: SurfaceNetwork, *, overwrite: bool = False, note: dict[str, object] | None = None
+) -> None:
+    """One safetensors file in half precision, the config in its header."""
+    tensors = {k: v.detach().half().contiguous().cpu() for k, v in model.network.state_dict().items()}
+    header = {"kind": "huddle3d-surface", "network": dataclasses.asdict(model.network.config), "size": model.size, "note": note or {}}
+    with atomic_file(path, overwrite=overwrite) as tmp:
+        save_file(tensors, tmp, metadata={"huddle3d": json.dumps(header)})
+
+
+def read_surface_network(path: str | os.PathLike[str]) -> SurfaceNetwork:
+    """A network from a file of :func:`save_surface_network`, on the CPU.
+
+    Raises:
+        InputError: not such a file, or its keys and shapes are not those of its own config.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
+            tensors = {key: file.get_tensor(key).float() for key in file.keys()}
+        if header.get("kind") != "huddle3d-surface":
+            raise ValueError("its header does not say that it is one")
+        config = SurfaceNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in header["network"].items()})
+        network, size = SurfaceNet(config), int(header["size"])
+        network.load_state_dict(tensors)
+        if size < 1 or size % config.multiple:
+            raise ValueError(f"windows of {size} px")
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as e:
+        why = " ".join(str(e).split())[:300]
+        raise InputError(f"{display_name(path)}: not a surface network.", why=f"{why}.", next_step="Train one with `huddle3d train surface`.") from e
+    return SurfaceNetwork(network.eval().requires_grad_(False), size)
+
+
+def surface_file(source: str) -> Path:
+    """The file that a configuration names: ``embedded``, or a path.
+
+    Raises:
+        WeightsMissingError: the embedded one is absent.
+        InputError: no such file.
+    """
+    if source == "embedded":
+        return weights_path(SURFACE_WEIGHTS) / f"{SURFACE_WEIGHTS}.safetensors"
+    if not Path(source).is_file():
+        raise InputError(
+            f"{display_name(source)}: no such file.", next_step="canonical.surface is none, embedded, or a file of `huddle3d train surface`."
+        )
+    return Path(source)
+
+
+def surface_digest(source: str) -> str:
+    """sha256 of the network that a configuration names; empty for none."""
+    return "" if source == "none" else hashlib.sha256(surface_file(source).read_bytes()).hexdigest()
+
+
+@lru_cache(maxsize=2)
+def _read(path: str, digest: str) -> SurfaceNetwork:
+    return read_surface_network(path)
+
+
+def surface_network(source: str) -> SurfaceNetwork:
+    """The network that a configuration names; read once."""
+    return _read(str(surface_file(source)), surface_digest(source))
+
+
+@torch.no_grad()
+def observe_surface(
+    model: SurfaceNetwork,
+    photo: Photo,
+    masks: Bool[Tensor, "K H W"],
+    camera: Camera,
+    vertices: Float[Tensor, "K V 3"],
+    faces: Int[Tensor, "F 3"],
+) -> tuple[WindowSurface, SurfaceWindows]:
+    """Normals, depth and mask of each person, in windows of the photo.
+
+    Args:
+        model: the network.
+        photo: the picture.
+        masks: visible pixels of each person; disjoint.
+        camera: the input camera in the frame of ``vertices``; its depths metric.
+        vertices: fitted bodies.
+        faces: of one body.
+    """
+    windows = surface_windows(photo, masks, camera, vertices, faces, model.size)
+    network = model.network.to(vertices.device)
+    outputs = torch.cat([network(row[None]) for row in windows.inputs])  # one by one: memory does not grow with the people
+    return understand(outputs, windows), windows
