@@ -3,9 +3,10 @@
 from huddle3d.people._html import Figure, Section, page, table
 from huddle3d.people._surface import RELIEF_M, SurfaceWindows, WindowSurface, mask_logits, predicted_normals, surface_windows, understand
 from huddle3d.people._surface_network import SurfaceNetwork, observe_surface, read_surface_network, save_surface_network
-from huddle3d.people.canonical import CanonicalConfig, canonicalise
+from huddle3d.people._view_maps import CONDITION_CHANNELS, ViewMaps, condition_of, picture_of, shrink, view_maps
+from huddle3d.people.canonical import CanonicalConfig, PartialConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
-from huddle3d.people.complete import CompleteConfig, Completer, complete
+from huddle3d.people.complete import BodyPrior, CompleteConfig, Completer, complete
 from huddle3d.people.export import BODY_FORMATS, BodyFormat, coco_image, export_bodies, fitted_keypoints, read_run
 from huddle3d.people.measure import Measurements, measure_people
 from huddle3d.people.outputs import scene_of, versions, write_outputs
@@ -27,7 +28,9 @@ __all__ = [
     "save_surface_network",
     "surface_windows",
     "understand",
+    "CONDITION_CHANNELS",
     "BodyFormat",
+    "BodyPrior",
     "coco_image",
     "export_bodies",
     "fitted_keypoints",
@@ -42,22 +45,28 @@ __all__ = [
     "Listener",
     "Measurements",
     "PaintConfig",
+    "PartialConfig",
     "PeopleConfig",
     "Reconstruction",
     "RunStore",
     "Section",
     "StageRecord",
+    "ViewMaps",
     "canonicalise",
     "carve",
     "complete",
+    "condition_of",
     "measure_people",
     "page",
     "paint",
+    "picture_of",
     "plain",
     "reconstruct",
     "run_photo",
     "scene_of",
+    "shrink",
     "table",
     "versions",
+    "view_maps",
     "write_outputs",
 ]

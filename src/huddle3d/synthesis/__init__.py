@@ -1,7 +1,7 @@
 """Synthetic people with exact truth: seeded scenes of dressed people who touch, made of nothing but the body model and this code."""
 
 from huddle3d.synthesis.assets.folder import Assets
-from huddle3d.synthesis.build import SceneBuilder, SyntheticScene, build_scene, place_camera
+from huddle3d.synthesis.build import SceneBuilder, SyntheticScene, build_scene, dress_scene, place_camera
 from huddle3d.synthesis.clothes.outfits import OUTFIT_STYLES, OutfitStyle, draw_outfit, draw_person, draw_shape
 from huddle3d.synthesis.pictures.photograph import PreparedScene, Shot, SyntheticSample, photographs, prepare_scene, render_scene
 from huddle3d.synthesis.pictures.styles import is_held_out, sample_style
@@ -66,6 +66,7 @@ __all__ = [
     "WardrobeSpec",
     "build_scene",
     "draw_outfit",
+    "dress_scene",
     "draw_person",
     "draw_shape",
     "draw_wardrobe",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,12 @@ from huddle3d.scene import Bodies, BodyParams, PersonMesh
 from huddle3d.synthesis.assets.folder import Assets
 from huddle3d.synthesis.avatars.folder import read_avatar
 from huddle3d.synthesis.avatars.parting import part_people
-from huddle3d.synthesis.avatars.rigging import fit_rig, settle_bodies
+from huddle3d.synthesis.avatars.rigging import Rig, fit_rig, settle_bodies
 from huddle3d.synthesis.clothes.apart import keep_apart
 from huddle3d.synthesis.clothes.dress import dress_person
 from huddle3d.synthesis.framing import turns, visible_shares
 from huddle3d.synthesis.poses.furniture import Prop, seats
+from huddle3d.synthesis.poses.goals import Plan
 from huddle3d.synthesis.poses.interactions import plan_interaction
 from huddle3d.synthesis.poses.motion import plan_motion
 from huddle3d.synthesis.poses.solve import SolveConfig, solve_interaction
@@ -31,7 +33,7 @@ from huddle3d.synthesis.wardrobe.wear import wear
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
 
-__all__ = ["SceneBuilder", "SyntheticScene", "build_scene", "place_camera"]
+__all__ = ["SceneBuilder", "SyntheticScene", "build_scene", "dress_scene", "place_camera"]
 
 
 @dataclass(frozen=True)
@@ -99,17 +101,33 @@ class _Troupe:
     props: tuple[Prop, ...]
 
 
+def _plan(spec: SceneSpec, body: BodyModel, shape: Float[Tensor, "K S"], assets: Assets | None) -> Plan:
+    if spec.motion is not None:
+        return plan_motion(spec.motion, body, shape, assets=assets.folder if assets is not None else None)
+    return plan_interaction(spec.family, body, shape, torch.Generator().manual_seed(spec.seed))
+
+
 def _people(spec: SceneSpec, body: BodyModel, config: SolveConfig, assets: Assets | None, progress: Progress) -> _Troupe:
     rigs = [None if p.avatar is None else fit_rig(read_avatar(assets or Assets.at(), p.avatar.name), body) for p in spec.people]
     shape = torch.stack([torch.tensor(p.shape) if rig is None else rig.shape for p, rig in zip(spec.people, rigs, strict=True)])
-    if spec.motion is not None:
-        plan = plan_motion(spec.motion, body, shape, assets=assets.folder if assets is not None else None)
-    else:
-        plan = plan_interaction(spec.family, body, shape, torch.Generator().manual_seed(spec.seed))
+    plan = _plan(spec, body, shape, assets)
     params = solve_interaction(plan, body, config, progress=lambda fraction, note="": progress(0.6 * fraction, note))
     surfaces: list[Tensor] | None = None
     if any(rig is not None for rig in rigs):
         params, surfaces = part_people(params, rigs, body, touches=plan.touches if spec.motion is not None else (), carried=plan.carried)
+    return _dressed(spec, params, plan, body, assets, rigs, surfaces, progress)
+
+
+def _dressed(
+    spec: SceneSpec,
+    params: BodyParams,
+    plan: Plan,
+    body: BodyModel,
+    assets: Assets | None,
+    rigs: Sequence[Rig | None],
+    surfaces: list[Tensor] | None,
+    progress: Progress,
+) -> _Troupe:
     with torch.no_grad():
         out = body(params)
         meshes = []
@@ -180,6 +198,30 @@ class SceneBuilder:
                 assets = Assets.open()
             self._last = key, _people(spec, self.body, self.config, assets, progress)
         return _seen(spec, self.body, self._last[1])
+
+
+def dress_scene(spec: SceneSpec, params: BodyParams, *, body: BodyModel, assets: Assets | None = None) -> SyntheticScene:
+    """A scene in poses that were solved before, for many outfits of one pose: nothing is solved, the rest is as in :func:`build_scene`.
+
+    Args:
+        spec: the scene file; its people have the builds of ``params``, and none is a rigged one.
+        params: solved people, as many as the file has.
+        body: a body model with helper meshes (Anny).
+        assets: the clothes of people with a wardrobe; None for the folder that ``HUDDLE3D_ASSETS`` names.
+
+    Raises:
+        InputError: the file does not fit the body or the poses, or an asset is missing.
+    """
+    _check(spec, body)
+    if len(params.shape) != len(spec.people) or any(p.avatar is not None for p in spec.people):
+        raise InputError(
+            f"{len(params.shape)} solved people cannot be dressed as {len(spec.people)}.", why="Rigged people bring clothes of their own."
+        )
+    if assets is None and any(p.wardrobe is not None for p in spec.people):
+        assets = Assets.open()
+    plan = _plan(spec, body, params.shape, assets)
+    rigs: list[Rig | None] = [None] * len(spec.people)
+    return _seen(spec, body, _dressed(spec, params, plan, body, assets, rigs, None, silent))
 
 
 _NOWHERE = CameraSpec(0, 0, 0, 45, 1, 64, 64)
