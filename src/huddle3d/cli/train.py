@@ -14,6 +14,7 @@ from huddle3d.compute import choose_device
 from huddle3d.errors import InputError
 from huddle3d.progress import Progress
 from huddle3d.training import BankConfig, PriorTraining, harvest, read_banks, train_prior
+from huddle3d.training.views import SceneConfig, ViewsConfig, harvest_views
 
 __all__ = ["build_app"]
 
@@ -23,6 +24,7 @@ def build_app() -> SubcommandApp:
     app = SubcommandApp()
     app.command(bank)
     app.command(prior)
+    app.command(views)
     return app
 
 
@@ -118,6 +120,46 @@ def prior(
         progress=_lines(log_format, 60.0),
     )  # fmt: skip
     print_line(f"{output / 'prior.safetensors'}: estimates off by {report.rough_mm:.1f} mm become {report.restored_mm:.1f} mm", log_format)
+    return 0
+
+
+def views(
+    output: Path = Path("views"),
+    scenes: int = 500,
+    minutes: float | None = None,
+    workers: int = 1,
+    photos: int = 3,
+    neighbours: int = 3,
+    assets: Path | None = None,
+    poses: Path | None = None,
+    held: bool = False,
+    seed: int = 0,
+    log_format: LogFormat = "text",
+) -> int:
+    """Make a bank of canonical views, given and true, of synthetic people: the data of `train mvd`.
+
+    One file a scene number, and index.json. A run that was stopped goes on when the same command is given again.
+
+    Args:
+        output: Folder of the bank.
+        scenes: Scene numbers wanted: solved pairs with their neighbours, single people, groups of three.
+        minutes: Begin no further scene after so long.
+        workers: Processes.
+        photos: Photographs of each dressed pose.
+        neighbours: Other poses and builds around each solved pair, each dressed anew.
+        assets: Folder with MakeHuman clothes; every other scene then wears them.
+        poses: Pose bank made by `train bank`; half of the pairs are then taken from it instead of solved.
+        held: Only people, clothes, families and places that training leaves out (to measure with).
+        seed: Seed of the first scene; the next ones count up.
+        log_format: Messages as text or as JSON lines (stderr).
+    """
+    if seed < 0 or neighbours < 0:
+        raise InputError("--seed and --neighbours must not be negative.", next_step="Use 0 or more.")
+    people = SceneConfig(held, seed, neighbours, assets="" if assets is None else str(assets), poses="" if poses is None else str(poses))
+    bank = harvest_views(
+        output, scenes, ViewsConfig(photos, people), minutes=minutes, workers=workers, progress=_lines(log_format)
+    )  # fmt: skip
+    print_line(f"{output}: {len(bank)} sets of views from {len(bank.photos)} photographs of {len(bank.files)} scenes", log_format)
     return 0
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from huddle3d.errors import ShapeError
 from huddle3d.scene import CompletedViews, ViewSet
 
 __all__ = ["CONDITION_CHANNELS", "ViewMaps", "condition_of", "picture_of", "shrink", "view_maps"]
@@ -28,11 +29,20 @@ def shrink(image: Float[Tensor, "*n H W c"], size: int, weight: Float[Tensor, "*
         size: new side [px].
         weight: of each old pixel.
     """
-    *batch, _, _, c = image.shape
-    told = torch.ones_like(image[..., :1]) if weight is None else weight[..., None].to(image)
-    stack = torch.cat([image * told, told], -1).reshape(-1, *image.shape[-3:-1], c + 1).permute(0, 3, 1, 2)
-    small = torch.nn.functional.adaptive_avg_pool2d(stack, size).permute(0, 2, 3, 1)
-    return (small[..., :c] / small[..., c:].clamp_min(1e-6)).reshape(*batch, size, size, c)
+    *batch, side, _, c = image.shape
+    if side == size:
+        return image if weight is None else image * (weight > 0)[..., None]
+    step = side // size
+    if step * size != side:
+        raise ShapeError("views", image.shape, (*batch, "n * size", "n * size", c))
+
+    def pooled(t: Tensor) -> Tensor:
+        return t.reshape(*t.shape[: len(batch)], size, step, size, step, t.shape[-1]).mean((-4, -2))
+
+    if weight is None:
+        return pooled(image)
+    told = weight[..., None].to(image)
+    return pooled(image * told) / pooled(told).clamp_min(1e-6)
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ def condition_of(maps: ViewMaps) -> Float[Tensor, "S 2 N 11 h h"]:
     share of observed colour; share covered by the baseline; the baseline's normals (domain 0) or its colours on white (domain 1).
     """
     side = maps.seen.shape[-1]
-    kernel = 2 * round(_DILATION * side / 2) + 1
+    kernel = 2 * round((_DILATION * side - 1) / 2) + 1
     outline = torch.maximum(maps.silhouette, maps.prior_alpha)
     flat = outline.reshape(-1, 1, side, side)
     near = torch.nn.functional.max_pool2d(flat, kernel, 1, kernel // 2).reshape(outline.shape)

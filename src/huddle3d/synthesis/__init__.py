@@ -2,6 +2,7 @@
 
 from huddle3d.synthesis.assets.folder import Assets
 from huddle3d.synthesis.build import SceneBuilder, SyntheticScene, build_scene, dress_scene, place_camera
+from huddle3d.synthesis.captions import CAPTION_WORDS, caption_group, caption_person, colour_name
 from huddle3d.synthesis.clothes.outfits import OUTFIT_STYLES, OutfitStyle, draw_outfit, draw_person, draw_shape
 from huddle3d.synthesis.pictures.photograph import PreparedScene, Shot, SyntheticSample, photographs, prepare_scene, render_scene
 from huddle3d.synthesis.pictures.styles import is_held_out, sample_style
@@ -36,6 +37,7 @@ from huddle3d.synthesis.wardrobe.draws import draw_wardrobe
 __all__ = [
     "Assets",
     "ALL_FAMILIES",
+    "CAPTION_WORDS",
     "DEMO_FAMILY",
     "DEMO_SEED",
     "FAMILIES",
@@ -70,7 +72,10 @@ __all__ = [
     "draw_person",
     "draw_shape",
     "draw_wardrobe",
+    "caption_group",
+    "caption_person",
     "close_frames",
+    "colour_name",
     "families_for",
     "goal_gaps",
     "is_held_out",

@@ -25,7 +25,7 @@ class DisturbConfig:
 
     bodies: float = 0.5
     """Share of photographs whose bodies are off, as fitted ones are."""
-    joint_rad: float = 0.05
+    joint_rad: float = 0.02
     """Standard deviation of the error of each joint [rad]."""
     turn_rad: float = 0.04
     """The same of global orientations [rad]."""

@@ -35,7 +35,7 @@ class SampleConfig:
     """Side of the patches of large views that are kept for the upsampler [px]; 0 for none."""
     patches: int = 1
     """Patches of each set of views."""
-    partial: PartialConfig = field(default_factory=lambda: PartialConfig(iterations=40, lr=0.04, size=128))
+    partial: PartialConfig = field(default_factory=lambda: PartialConfig(iterations=30, lr=0.05, size=112))
     """Partial meshes: fewer and longer steps in smaller windows than at inference, where they take most of the time."""
     exact: float = 0.1
     """Share of photographs with the partial mesh of inference."""
@@ -103,7 +103,7 @@ def view_sample(scene: PreparedScene, body: BodyModel, seed: int, config: Sample
     partial = PartialConfig() if float(torch.rand((), generator=generator)) < config.exact else config.partial
     views = canonicalise(sample.photo, replace(sample.people2d, masks=masks), bodies, CanonicalConfig(size=config.large, partial=partial), body=body)
     prior = BodyPrior()(views, body=body)
-    true = true_views(meshes, scene.surface.touching, views.T_canon_world, 2 * config.large)
+    true = true_views(meshes, scene.surface.touching, views.T_canon_world, config.large)
     keep = _sets(len(meshes))
     given, truth = view_maps(views, prior, config.size), true_maps(true, config.size)
     patches = None

@@ -1,0 +1,141 @@
+"""Making a bank of views: seeded, parallel, resumable."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from huddle3d.errors import InputError
+from huddle3d.io import prepare_output_dir
+from huddle3d.progress import Progress, silent
+from huddle3d.synthesis import SyntheticScene, caption_group, caption_person, prepare_scene
+from huddle3d.training.views.bank import SetRecord, ViewBank, read_view_bank, write_index, write_shard
+from huddle3d.training.views.sample import SampleConfig, ViewSample, view_sample
+from huddle3d.training.views.scenes import SceneConfig, SceneSource
+
+if TYPE_CHECKING:
+    from huddle3d.bodies import BodyModel
+
+__all__ = ["ViewsConfig", "harvest_views", "views_of_index"]
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """What a bank of views holds."""
+
+    photos: int = 2
+    """Photographs of each dressed pose."""
+    scenes: SceneConfig = SceneConfig()
+    """Which people."""
+    sample: SampleConfig = SampleConfig()
+    """Sizes and errors."""
+
+
+def _records(scene: SyntheticScene, sample: ViewSample, photo: int) -> list[SetRecord]:
+    people = scene.spec.people
+    if len(people) == 1:
+        return [SetRecord("single", caption_person(people[0]), photo, scene.spec.family, sample.disturbed)]
+    whole = SetRecord("group", caption_group(people), photo, scene.spec.family, sample.disturbed)
+    return [whole, *(SetRecord("instance", caption_person(p), photo, scene.spec.family, sample.disturbed) for p in people)]
+
+
+def views_of_index(index: int, config: ViewsConfig, source: SceneSource, body: BodyModel) -> tuple[list[ViewSample], list[SetRecord]]:
+    """All photographs of one number; depends on nothing but the number and the config."""
+    samples: list[ViewSample] = []
+    records: list[SetRecord] = []
+    photo = 0
+    for k, scene in enumerate(source(index)):
+        prepared = prepare_scene(scene, body=body)
+        for p in range(config.photos):
+            seed = (config.scenes.first_seed + index) * 1000 + 10 * k + p
+            sample = view_sample(prepared, body, seed, config.sample, held=config.scenes.held)
+            if sample is not None:
+                samples.append(sample)
+                records += _records(scene, sample, photo)
+                photo += 1
+    return samples, records
+
+
+_SOURCES: dict[str, tuple[SceneSource, BodyModel]] = {}
+"""One a worker process."""
+
+
+def _work(index: int, config: ViewsConfig, folder: str) -> int:
+    """One number to one file, in a worker process."""
+    from huddle3d.bodies import load_body
+
+    torch.set_num_threads(1)
+    if repr(config) not in _SOURCES:
+        body = load_body()
+        _SOURCES[repr(config)] = SceneSource(config.scenes, body), body
+    source, body = _SOURCES[repr(config)]
+    samples, records = views_of_index(index, config, source, body)
+    write_shard(Path(folder) / f"{index:06d}.safetensors", samples, records, {"index": index})
+    return len(records)
+
+
+def harvest_views(
+    output: str | os.PathLike[str],
+    scenes: int,
+    config: ViewsConfig = ViewsConfig(),
+    *,
+    minutes: float | None = None,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> ViewBank:
+    """Write a bank of so many scene numbers, or of what the minutes allow; a run that was stopped goes on.
+
+    Each number is one file in the folder, the same whatever the number of workers and however often the run was stopped; ``index.json``
+    lists them. A folder takes files of one config only. A scene that was begun is finished when the minutes are over.
+
+    Args:
+        output: folder.
+        scenes: numbers 0 … ``scenes`` - 1.
+        config: what it holds.
+        minutes: stop after so long; None for no limit.
+        workers: processes.
+        progress: told the share of scenes.
+
+    Raises:
+        InputError: the folder holds something else, or files of another config.
+    """
+    if scenes < 1 or workers < 1 or config.photos < 1:
+        raise InputError("A bank needs at least one scene, one photograph and one worker.", next_step="For example --scenes 100 --workers 2.")
+    folder = prepare_output_dir(output, marker="config.txt")
+    stamp = folder / "config.txt"
+    if stamp.exists() and stamp.read_text() != repr(config):
+        raise InputError(
+            f"{folder}: holds views made with other settings.", next_step="Choose another folder, or give the settings it was made with."
+        )
+    stamp.write_text(repr(config))
+    began = time.monotonic()
+    sizes = {int(p.stem): 0 for p in folder.glob("*.safetensors")}
+    todo = [i for i in range(scenes) if i not in sizes]
+    made = 0
+
+    def late() -> bool:
+        return minutes is not None and time.monotonic() - began > 60 * minutes
+
+    if todo and not late():
+        with concurrent.futures.ProcessPoolExecutor(min(workers, len(todo)), mp_context=multiprocessing.get_context("spawn")) as pool:
+            waiting: dict[concurrent.futures.Future[int], int] = {}
+            while True:
+                while todo and len(waiting) < workers and not late():
+                    waiting[pool.submit(_work, todo[0], config, str(folder))] = todo.pop(0)
+                if not waiting:
+                    break
+                done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+                for future in done:
+                    made += future.result()
+                    sizes[waiting.pop(future)] = 1
+                rate = made / max(1e-9, time.monotonic() - began)
+                progress(min(1.0, len(sizes) / scenes), f"{len(sizes)} scenes, {made} sets in this run, {rate:.2f} sets/s")
+    write_index(folder, repr(config))
+    return read_view_bank(folder)
