@@ -7,6 +7,7 @@ import torch
 
 from huddle3d.bodies import load_body
 from huddle3d.errors import InputError, ShapeError
+from huddle3d.networks import unknown_words
 from huddle3d.people import ViewMaps, condition_of, shrink
 from huddle3d.scene import PersonMesh
 from huddle3d.synthesis import CAPTION_WORDS, SceneBuilder, caption_group, caption_person, colour_name, dress_scene
@@ -127,6 +128,7 @@ def test_captions_use_their_vocabulary():
         for make in (training_spec, heldout_spec):
             words = caption_group(make(seed).people).replace(",", "").split()
             assert words.count("and") == 1 and set(words) <= set(CAPTION_WORDS)
+            assert set(unknown_words(caption_group(make(seed).people))) <= {"and"}  # the network knows them
     assert len(set(CAPTION_WORDS)) == len(CAPTION_WORDS)
     spec = training_spec(0)
     person = spec.people[0]

@@ -117,5 +117,5 @@ def caption_person(person: PersonSpec) -> str:
 
 
 def caption_group(people: Sequence[PersonSpec]) -> str:
-    """All people's captions, joined by ``and``."""
-    return " and ".join(filter(None, map(caption_person, people)))
+    """All people's captions, one after the other; ``and`` begins the next person's."""
+    return ", and ".join(filter(None, map(caption_person, people)))
