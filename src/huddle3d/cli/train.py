@@ -131,6 +131,7 @@ def views(
     photos: int = 3,
     neighbours: int = 3,
     assets: Path | None = None,
+    avatars: float = 0.0,
     poses: Path | None = None,
     held: bool = False,
     seed: int = 0,
@@ -148,6 +149,7 @@ def views(
         photos: Photographs of each dressed pose.
         neighbours: Other poses and builds around each solved pair, each dressed anew.
         assets: Folder with MakeHuman clothes; every other scene then wears them.
+        avatars: Share of the people who wear those clothes that are the folder's rigged avatars instead (its folder avatars).
         poses: Pose bank made by `train bank`; half of the pairs are then taken from it instead of solved.
         held: Only people, clothes, families and places that training leaves out (to measure with).
         seed: Seed of the first scene; the next ones count up.
@@ -155,7 +157,10 @@ def views(
     """
     if seed < 0 or neighbours < 0:
         raise InputError("--seed and --neighbours must not be negative.", next_step="Use 0 or more.")
-    people = SceneConfig(held, seed, neighbours, assets="" if assets is None else str(assets), poses="" if poses is None else str(poses))
+    if not 0 <= avatars <= 1 or (avatars > 0 and assets is None):
+        raise InputError("--avatars is a share, and needs --assets.", next_step="For example --assets FOLDER --avatars 0.3.")
+    folder, bank_file = ("" if p is None else str(p) for p in (assets, poses))
+    people = SceneConfig(held, seed, neighbours, assets=folder, avatars=avatars, poses=bank_file)
     bank = harvest_views(
         output, scenes, ViewsConfig(photos, people), minutes=minutes, workers=workers, progress=_lines(log_format)
     )  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 
 from huddle3d.errors import InputError
 from huddle3d.scene import BodyParams
-from huddle3d.synthesis import Assets, PersonSpec, SceneBuilder, SceneSpec, SyntheticScene, dress_scene
+from huddle3d.synthesis import Assets, Family, PersonSpec, SceneBuilder, SceneSpec, SyntheticScene, dress_scene
 from huddle3d.synthesis.suites.splits import Split, draw_split_person, families_in, heldout_spec, split_of_shape, training_spec
 from huddle3d.training.bank import PoseBank, read_bank
 from huddle3d.training.harvest import is_held
@@ -41,6 +41,8 @@ class SceneConfig:
     """Neighbours that cross deeper than this are dropped."""
     assets: str = ""
     """Folder of MakeHuman clothes: every other scene then wears them; empty for clothes made here only."""
+    avatars: float = 0.0
+    """Share of the people of solved scenes that wear the folder's assets who are its rigged avatars instead; their scenes have no neighbours."""
     poses: str = ""
     """A pose bank (``train bank``): every other scene of pairs then takes its poses from there, which saves solving them; empty for none."""
 
@@ -71,7 +73,7 @@ class SceneSource:
     def __call__(self, index: int) -> Iterator[SyntheticScene]:
         """Dressed scenes of one index; their cameras are of no use."""
         seed = self.config.first_seed + index + (_HELD_FIRST if self.config.held else 0)
-        assets = self.assets if index % 2 else None
+        assets = self.assets if (index + index // len(_KINDS)) % 2 else None  # half of every kind
         kind = kind_of(index)
         if self.poses is not None and kind in ("pair", "bank") and index % 4 != 0:
             yield from self._from_bank(seed, assets)
@@ -84,11 +86,14 @@ class SceneSource:
             yield from self._pairs(seed, assets)
 
     def _spec(self, seed: int, people: int, assets: Assets | None) -> SceneSpec:
-        make = heldout_spec if self.config.held else training_spec
-        if people == 1:
-            return make(seed, people=1, family="solo", assets=assets)
-        families = [f for f in families_in(self.split, people) if f != "solo"]
-        return make(seed, people=people, family=families[seed // len(_KINDS) % len(families)], assets=assets)
+        family: Family = "solo"
+        if people > 1:
+            families: list[Family] = [f for f in families_in(self.split, people) if f != "solo"]
+            family = families[seed // len(_KINDS) % len(families)]
+        if self.config.held:
+            return heldout_spec(seed, people=people, family=family, assets=assets)
+        avatars = self.config.avatars if assets is not None else 0.0
+        return training_spec(seed, people=people, family=family, assets=assets, avatars=avatars)
 
     def _solos(self, seed: int, assets: Assets | None) -> Iterator[SyntheticScene]:
         builder = SceneBuilder(self.body, assets=assets)
@@ -99,7 +104,7 @@ class SceneSource:
         spec = self._spec(seed, 2, assets)
         solved = SceneBuilder(self.body, assets=assets)(spec)
         yield solved
-        if not self.config.neighbours:
+        if not self.config.neighbours or any(p.avatar is not None for p in spec.people):
             return
         generator = torch.Generator().manual_seed(seed)
         near = neighbours(solved.bodies.params, self.body, self.config.neighbours, generator, allowed=lambda s: split_of_shape(s) == self.split)
@@ -111,8 +116,8 @@ class SceneSource:
         assert self.poses is not None
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randint(0, len(self.poses), (1 + self.config.neighbours,), generator=generator)
-        spec = self._spec(seed, 2, assets)
-        spec = replace(spec, family=families_in(self.split, 2)[0])  # its goals are not used; nobody of a bank sits
+        # the interaction's goals are not used, and nobody of a bank sits
+        spec = replace(self._spec(seed, 2, None), family=families_in(self.split, 2)[0])
         for i, row in enumerate(rows.tolist()):
             yield self._redressed(spec, self.poses.params(torch.tensor([row])), i, assets)
 
