@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any
 
 from tyro.extras import SubcommandApp
 
 from huddle3d.bodies import load_body
+from huddle3d.cli import train_surface
 from huddle3d.cli.console import LogFormat, print_line
+from huddle3d.cli.train_log import lines, writer_of
 from huddle3d.compute import choose_device
 from huddle3d.errors import InputError
-from huddle3d.progress import Progress
 from huddle3d.training import BankConfig, PriorTraining, harvest, read_banks, train_prior
 from huddle3d.training.views import SceneConfig, ViewsConfig, harvest_views
 
@@ -25,19 +24,9 @@ def build_app() -> SubcommandApp:
     app.command(bank)
     app.command(prior)
     app.command(views)
+    app.command(train_surface.crops)
+    app.command(train_surface.surface)
     return app
-
-
-def _lines(log_format: LogFormat, every: float = 15.0) -> Progress:
-    last = 0.0
-
-    def report(fraction: float, note: str = "") -> None:
-        nonlocal last
-        if time.monotonic() - last > every:
-            last = time.monotonic()
-            print_line(f"{100 * fraction:.1f} % {note}", log_format, fraction=round(fraction, 4))
-
-    return report
 
 
 def bank(
@@ -71,7 +60,7 @@ def bank(
     if seed < 0 or neighbours < 0:
         raise InputError("--seed and --neighbours must not be negative.", next_step="Use 0 or more.")
     config = BankConfig(neighbours=neighbours, held=held, first_seed=seed, assets="" if assets is None else str(assets))
-    made = harvest(output, count, config, minutes=minutes, workers=workers, overwrite=overwrite, progress=_lines(log_format))
+    made = harvest(output, count, config, minutes=minutes, workers=workers, overwrite=overwrite, progress=lines(log_format))
     print_line(f"{output}: {len(made)} pairs from {len(made.group.unique())} solved ones, {len(made.source_names)} sources", log_format)
     return 0
 
@@ -107,7 +96,7 @@ def prior(
         raise InputError("--minutes and --steps must be positive.", next_step="For example --minutes 30.")
     chosen = choose_device(device)
     print_line(f"device: {chosen.device} ({chosen.reason})", log_format)
-    writer = _writer(output) if tensorboard else None
+    writer = writer_of(output) if tensorboard else None
 
     def log(step: int, numbers: dict[str, float]) -> None:
         print_line(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in numbers.items()), log_format, step=step, **numbers)
@@ -117,7 +106,7 @@ def prior(
 
     _, report = train_prior(
         read_banks(banks), output, config, body=load_body(), minutes=minutes, steps=steps, device=str(chosen.device), overwrite=overwrite, log=log,
-        progress=_lines(log_format, 60.0),
+        progress=lines(log_format, 60.0),
     )  # fmt: skip
     print_line(f"{output / 'prior.safetensors'}: estimates off by {report.rough_mm:.1f} mm become {report.restored_mm:.1f} mm", log_format)
     return 0
@@ -162,15 +151,7 @@ def views(
     folder, bank_file = ("" if p is None else str(p) for p in (assets, poses))
     people = SceneConfig(held, seed, neighbours, assets=folder, avatars=avatars, poses=bank_file)
     bank = harvest_views(
-        output, scenes, ViewsConfig(photos, people), minutes=minutes, workers=workers, progress=_lines(log_format)
+        output, scenes, ViewsConfig(photos, people), minutes=minutes, workers=workers, progress=lines(log_format)
     )  # fmt: skip
     print_line(f"{output}: {len(bank)} sets of views from {len(bank.photos)} photographs of {len(bank.files)} scenes", log_format)
     return 0
-
-
-def _writer(output: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as e:
-        raise InputError("TensorBoard is not installed.", next_step="pip install tensorboard, or leave --tensorboard out.") from e
-    return SummaryWriter(str(output))

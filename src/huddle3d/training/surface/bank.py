@@ -1,0 +1,191 @@
+"""The bank of windows on disk: one safetensors file a scene number; made in parallel, resumable."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import UInt8
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from huddle3d.errors import InputError
+from huddle3d.io import atomic_file, display_name, prepare_output_dir
+from huddle3d.progress import Progress, silent
+from huddle3d.synthesis import prepare_scene
+from huddle3d.training.surface.crops import CHANNELS, CropConfig, crops_of_photo, encode
+from huddle3d.training.views import SceneConfig, SceneSource
+
+if TYPE_CHECKING:
+    from huddle3d.bodies import BodyModel
+
+__all__ = ["CropBank", "CropsConfig", "crops_of_index", "harvest_crops", "read_crop_bank"]
+
+_KIND = "huddle3d-surface-crops"
+
+
+@dataclass(frozen=True)
+class CropsConfig:
+    """What a bank of windows holds."""
+
+    photos: int = 4
+    """Photographs of each dressed pose."""
+    scenes: SceneConfig = SceneConfig()
+    """Which people."""
+    crops: CropConfig = CropConfig()
+    """Sizes and errors."""
+
+
+def crops_of_index(index: int, config: CropsConfig, source: SceneSource, body: BodyModel) -> UInt8[Tensor, "N S S 15"]:
+    """All windows of one scene number; depends on nothing but the number and the config."""
+    found = [torch.zeros(0, config.crops.size, config.crops.size, CHANNELS, dtype=torch.uint8)]
+    for k, scene in enumerate(source(index)):
+        prepared = prepare_scene(scene, body=body)
+        for p in range(config.photos):
+            seed = (config.scenes.first_seed + index) * 1000 + 10 * k + p
+            given, target, enough = crops_of_photo(prepared, body, seed, config.crops, held=config.scenes.held)
+            found.append(encode(given, target)[enough])
+    return torch.cat(found)
+
+
+_SOURCES: dict[str, tuple[SceneSource, BodyModel]] = {}
+"""One a worker process."""
+
+
+def _work(index: int, config: CropsConfig, folder: str) -> int:
+    from huddle3d.bodies import load_body
+
+    torch.set_num_threads(1)
+    if repr(config) not in _SOURCES:
+        body = load_body()
+        _SOURCES[repr(config)] = SceneSource(config.scenes, body), body
+    windows = crops_of_index(index, config, *_SOURCES[repr(config)])
+    with atomic_file(Path(folder) / f"{index:06d}.safetensors", overwrite=True) as tmp:
+        save_file({"windows": windows.contiguous()}, tmp, metadata={"huddle3d": json.dumps({"kind": _KIND, "index": index})})
+    return len(windows)
+
+
+def harvest_crops(
+    output: str | os.PathLike[str],
+    scenes: int,
+    config: CropsConfig = CropsConfig(),
+    *,
+    minutes: float | None = None,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> CropBank:
+    """Write the windows of so many scene numbers, or of what the minutes allow; a run that was stopped goes on.
+
+    Args:
+        output: folder; one file a number, the same whatever the number of workers and however often the run was stopped.
+        scenes: numbers 0 … ``scenes`` - 1.
+        config: what it holds; a folder takes files of one config only.
+        minutes: begin no further scene after so long; None for no limit.
+        workers: processes.
+        progress: told the share of scenes.
+
+    Raises:
+        InputError: the folder holds something else, or files of another config.
+    """
+    if scenes < 1 or workers < 1 or config.photos < 1:
+        raise InputError("A bank needs at least one scene, one photograph and one worker.", next_step="For example --scenes 100 --workers 2.")
+    folder = prepare_output_dir(output, marker="config.txt")
+    stamp = folder / "config.txt"
+    if stamp.exists() and stamp.read_text() != repr(config):
+        raise InputError(
+            f"{folder}: holds windows made with other settings.", next_step="Choose another folder, or give the settings it was made with."
+        )
+    stamp.write_text(repr(config))
+    began = time.monotonic()
+    done = {int(p.stem) for p in folder.glob("*.safetensors")}
+    todo, made, finished = [i for i in range(scenes) if i not in done], 0, len(done)
+
+    def late() -> bool:
+        return minutes is not None and time.monotonic() - began > 60 * minutes
+
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting: set[concurrent.futures.Future[int]] = set()
+        while True:
+            while todo and len(waiting) < workers and not late():
+                waiting.add(pool.submit(_work, todo.pop(0), config, str(folder)))
+            if not waiting:
+                break
+            ready, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+            made, finished = made + sum(f.result() for f in ready), finished + len(ready)
+            rate = made / max(1e-9, time.monotonic() - began)
+            progress(min(1.0, finished / scenes), f"{finished} scenes, {made} windows in this run, {rate:.2f} windows/s")
+    return read_crop_bank(folder)
+
+
+@dataclass(frozen=True)
+class CropBank:
+    """A bank that is read window by window."""
+
+    folder: Path
+    files: tuple[str, ...]
+    """With at least one window."""
+    counts: tuple[int, ...]
+    """Of each file."""
+    size: int
+    """Side of the windows [px]."""
+
+    def __len__(self) -> int:
+        return sum(self.counts)
+
+    def windows(self, rows: list[int]) -> UInt8[Tensor, "n S S 15"]:
+        """Some windows by their number in the bank."""
+        starts = torch.tensor([0, *self.counts]).cumsum(0)
+        out = []
+        for row in rows:
+            f = int((starts <= row).sum()) - 1
+            with safe_open(str(self.folder / self.files[f]), framework="pt") as file:
+                out.append(file.get_slice("windows")[row - int(starts[f]) : row - int(starts[f]) + 1])
+        return torch.cat(out)
+
+    def split(self, share: float) -> tuple[CropBank, CropBank]:
+        """Two banks, the second of about ``share`` of the files: all windows of one scene stay together."""
+        every = max(2, round(1 / share))
+        chosen = [i for i in range(len(self.files)) if i % every == every - 1] or [len(self.files) - 1]
+        rest = [i for i in range(len(self.files)) if i not in chosen]
+        if not rest:
+            raise InputError(f"{display_name(self.folder)}: too few scenes to keep some for validation.", next_step="Make a larger bank.")
+        first, second = (
+            CropBank(self.folder, tuple(self.files[i] for i in part), tuple(self.counts[i] for i in part), self.size) for part in (rest, chosen)
+        )
+        return first, second
+
+
+def _shape(path: Path) -> list[int]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            kind = json.loads((file.metadata() or {}).get("huddle3d", "{}")).get("kind")
+            shape = file.get_slice("windows").get_shape()
+    except (OSError, SafetensorError, ValueError) as e:
+        raise InputError(f"{display_name(path)}: not a readable file of windows.", why=f"{e}.", next_step="Remove it and make it again.") from e
+    if kind != _KIND or len(shape) != 4 or shape[-1] != CHANNELS:
+        raise InputError(f"{display_name(path)}: not a file of windows of this version.", next_step="Make the bank anew.")
+    return shape
+
+
+def read_crop_bank(folder: str | os.PathLike[str]) -> CropBank:
+    """A folder made by ``huddle3d train crops``, with the files that are there now.
+
+    Raises:
+        InputError: not a bank, or an empty one.
+    """
+    path = Path(folder)
+    found = [(p.name, _shape(p)) for p in sorted(path.glob("*.safetensors"))] if path.is_dir() else []
+    found = [f for f in found if f[1][0]]
+    if not found:
+        raise InputError(f"{display_name(path)}: no windows in it.", next_step="Make them with `huddle3d train crops`.")
+    if len({s[1] for _, s in found}) != 1:
+        raise InputError(f"{display_name(path)}: windows of different sizes.", next_step="Make the bank anew.")
+    return CropBank(path, tuple(n for n, _ in found), tuple(s[0] for _, s in found), found[0][1][1])
