@@ -1,21 +1,24 @@
-"""View completion: full normals and colours in the six canonical views. The slot for the multi-view diffusion model (HUG3D section 3.2)."""
+"""View completion: full normals and colours in the six canonical views, by the baseline or by multi-view diffusion (HUG3D section 3.2)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import torch
+
 from huddle3d.bodies import BodyModel
 from huddle3d.errors import ShapeError
 from huddle3d.people._body_prior import BodyPrior, BodyPriorConfig
+from huddle3d.people._diffusion_completer import DiffusionCompleter, DiffusionConfig
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import CompletedViews, ViewSet
 
-__all__ = ["BodyPrior", "BodyPriorConfig", "CompleteConfig", "Completer", "complete"]
+__all__ = ["BodyPrior", "BodyPriorConfig", "CompleteConfig", "Completer", "DiffusionCompleter", "DiffusionConfig", "complete", "completer_of"]
 
 
 class Completer(Protocol):
-    """Anything that completes views; :class:`BodyPrior` is the baseline, a multi-view diffusion model another."""
+    """Anything that completes views: :class:`BodyPrior` is the baseline, :class:`DiffusionCompleter` a network."""
 
     @property
     def name(self) -> str:
@@ -31,29 +34,44 @@ class Completer(Protocol):
 class CompleteConfig:
     """Which completer runs when the caller gives none."""
 
-    method: Literal["body-prior"] = "body-prior"
-    """``"body-prior"``: the named baseline; normals of the partial meshes, colours by symmetry and diffusion."""
+    method: Literal["body-prior", "diffusion"] = "body-prior"
+    """``"body-prior"``: the named baseline; normals of the partial meshes, colours by symmetry and diffusion. ``"diffusion"``: a multi-view diffusion model
+    on top of it."""
     body_prior: BodyPriorConfig = field(default_factory=BodyPriorConfig)
-    """Settings of that baseline."""
+    """Settings of the baseline."""
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+    """Settings of the diffusion."""
+
+
+def completer_of(config: CompleteConfig, *, device: torch.device | str = "cpu") -> Completer:
+    """The completer that a configuration names.
+
+    Raises:
+        WeightsMissingError: ``"diffusion"`` without trained weights.
+    """
+    if config.method == "body-prior":
+        return BodyPrior(config.body_prior)
+    return DiffusionCompleter.of(config.diffusion, prior=BodyPrior(config.body_prior), device=device)
 
 
 def complete(
     views: ViewSet, config: CompleteConfig | None = None, *, body: BodyModel, completer: Completer | None = None, progress: Progress = silent
 ) -> CompletedViews:
-    """Complete the views with the given completer, or with the baseline that the configuration names.
+    """Complete the views with the given completer, or with the one that the configuration names.
 
     Args:
         views: from ``canonicalise``.
-        config: names the baseline.
+        config: names the method.
         body: the body model: its symmetry, regions and faces.
-        completer: a network instead.
+        completer: another one instead.
         progress: hears how far it is.
 
     Raises:
         ShapeError: the completer returned views of another number, size or group.
+        WeightsMissingError: the configuration names a network without trained weights.
     """
     config = config or CompleteConfig()
-    completer = completer or BodyPrior(config.body_prior)
+    completer = completer or completer_of(config, device=views.rgb_group.device)
     out = completer(views, body=body, progress=progress)
     for name in ("normals_group", "normals_inst", "rgb_group", "rgb_inst"):
         expected = getattr(views, name).shape

@@ -14,6 +14,7 @@ from huddle3d.compute import measure
 from huddle3d.errors import HuddleError, InputError, StageError
 from huddle3d.fitting import FitConfig, fit
 from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
+from huddle3d.people._diffusion_completer import completion_digest
 from huddle3d.people._surface_network import surface_digest
 from huddle3d.people.canonical import CanonicalConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
@@ -168,7 +169,7 @@ def reconstruct(
         people: perception's result, if it is already known (skips ``perceive``).
         bodies: fitted bodies, if they are already known (skips ``fit``; needs ``people``).
         guess: bodies that another system saw in this photo (SAM 3D Body): who is there, and where the fit starts.
-        completer: a view-completion network; default the baseline that ``config.complete`` names.
+        completer: a view-completion network; default the one that ``config.complete`` names.
         device: where to compute.
         store: keeps the stages on disk, so that a stopped run resumes with the same result.
         listener: hears about progress.
@@ -223,6 +224,7 @@ def reconstruct(
         lambda p: complete(views, c.complete, body=body, completer=completer, progress=p),
         (views,),
         (c.complete, completer.name if completer else None),
+        completion_digest(c.complete.diffusion) if c.complete.method == "diffusion" and completer is None else "",
     )
     carved = run.stage(
         "carve",

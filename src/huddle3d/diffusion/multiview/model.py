@@ -1,0 +1,243 @@
+"""An embedded multi-view model: network, words and schedule together; how it samples, is stored and loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from huddle3d.diffusion.multiview.adapter import ViewAdapter
+from huddle3d.diffusion.multiview.denoiser import NetworkDenoiser, PictureConditions, sets_at_once
+from huddle3d.diffusion.multiview.sampling import Composition, SamplerConfig, sample_views
+from huddle3d.diffusion.multiview.schedule import NoiseSchedule
+from huddle3d.errors import InputError, ShapeError, WeightsMissingError
+from huddle3d.io import atomic_file, display_name
+from huddle3d.networks import VOCABULARY, ClothingText, MultiViewConfig, MultiViewUNet, encode_captions, identity_code
+from huddle3d.progress import Progress, silent
+from huddle3d.weights import registry, weights_path
+
+__all__ = ["MULTIVIEW_WEIGHTS", "MultiViewModel", "first_completion", "load_multiview", "read_multiview", "save_multiview"]
+
+MULTIVIEW_WEIGHTS = ("multiview-128", "multiview-64")
+"""Names of the embedded weights in the registry, the preferred one first."""
+
+Prediction = Literal["residual", "x0", "v"]
+"""What an embedded network tells."""
+
+_ADAPTER = ViewAdapter()
+_KIND = "huddle3d-mvd"
+FILE_BYTES = 16_000_000
+"""Embedded files are at most this large."""
+
+
+@dataclass(frozen=True)
+class MultiViewModel:
+    """A denoiser of pixels that completes the views of a group and its people.
+
+    What its pictures and conditions hold is said by :func:`huddle3d.people.condition_of`; here they are only mirrored, denoised and composed.
+    """
+
+    network: MultiViewUNet
+    """In evaluation mode for :meth:`generate`."""
+    text: ClothingText
+    """Captions to tokens."""
+    prediction: Prediction = "residual"
+    """``"x0"``: the network tells the clean pictures; ``"v"``: the velocity; ``"residual"``: what is to be added to the first completion."""
+    note: Mapping[str, object] = field(default_factory=dict)
+    """How it was trained."""
+
+    @staticmethod
+    def fresh(config: MultiViewConfig, prediction: Prediction = "residual") -> MultiViewModel:
+        """An untrained model; its random numbers come from torch's global generator."""
+        return MultiViewModel(MultiViewUNet(config), ClothingText(config.text_width), prediction)
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """The cosine schedule that it is trained with (:class:`huddle3d.diffusion.CosineSchedule`), visited from pure noise on."""
+        meaning = "v_prediction" if self.prediction == "v" else "sample"
+        return NoiseSchedule(betas="squaredcos_cap_v2", prediction=meaning, spacing="trailing", ends_clean=True, clip=1.2)
+
+    def to(self, device: torch.device | str) -> MultiViewModel:
+        """The model with its modules on a device (they are moved in place); convolutions get the memory layout that is fastest there."""
+        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.text.to(device)
+        return self
+
+    @property
+    def size(self) -> int:
+        """Side of its pictures [px]."""
+        return self.network.config.size
+
+    @torch.no_grad()
+    def generate(
+        self,
+        condition: Float[Tensor, "S D V E h w"],
+        people: Float[Tensor, "K V h w"],
+        captions: list[str],
+        photo: tuple[Float[Tensor, "S V C h w"], Float[Tensor, "S V h w"]] | None = None,
+        config: SamplerConfig | None = None,
+        *,
+        generator: torch.Generator,
+        max_bytes: float = 1e9,
+        progress: Progress = silent,
+    ) -> Float[Tensor, "S D V C h w"]:
+        """Complete pictures of all sets. Nothing that goes in or comes out is mirrored.
+
+        Args:
+            condition: of the group (set 0) and of each person.
+            people: disjoint masks of the people in the group's pictures.
+            captions: what the people of each set wear; empty where nothing is known.
+            photo: the photo's pixels as clean pictures of the colour domain, and where they are seen (S14); None for none.
+            config: default 12 steps.
+            generator: on the CPU.
+            max_bytes: memory for the network's feature maps.
+            progress: hears every step.
+
+        Raises:
+            ShapeError: sets, views or sizes that do not fit each other.
+        """
+        c, device, (S, D, V) = self.network.config, condition.device, condition.shape[:3]
+        if len(captions) != S:
+            raise ShapeError("captions", (len(captions),), (S,))
+        group = torch.zeros(S, dtype=torch.bool, device=device)
+        group[0] = True
+        told = PictureConditions(_ADAPTER.mirror(condition, 2), self.text(encode_captions(captions).to(device), V), identity_code(group, V))
+        network = NetworkDenoiser(self.network, told, sets=sets_at_once(c, V, max_bytes, side=condition.shape[-1]))
+        first = first_completion(told.image)
+        known = None if photo is None else (_ADAPTER.mirror(photo[0], 1), _ADAPTER.mirror(photo[1], 1))
+        made = sample_views(
+            (lambda x, t: first + network(x, t)) if self.prediction == "residual" else network,
+            (S, D, V, c.channels, condition.shape[-2], condition.shape[-1]),
+            self.schedule,
+            Composition(_ADAPTER.mirror(people, 1), *(known or (None, None))),
+            config or SamplerConfig(steps=12),
+            generator=generator,
+            device=device,
+            progress=progress,
+        )
+        return _ADAPTER.mirror(made, 2)
+
+
+def first_completion(condition: Float[Tensor, "S D V E h w"]) -> Float[Tensor, "S D V C h w"]:
+    """The baseline's completion inside a condition, in the channels of the clean pictures: its picture, then its opacity in [-1, 1]."""
+    return torch.cat([condition[:, :, :, 8:11], 2 * condition[:, :, :, 7:8] - 1], 3)
+
+
+def save_multiview(
+    folder: str | os.PathLike[str], name: str, model: MultiViewModel, *, overwrite: bool = False, limit: int = FILE_BYTES
+) -> list[Path]:
+    """Write a model in half precision as one safetensors file, or as several (``NAME-00001-of-00003.safetensors``) of at most ``limit`` bytes.
+
+    Keys: ``unet.…`` (published names), ``text.…``; every file's header carries the configuration.
+    """
+    tensors = {f"unet.{k}": v for k, v in model.network.state_dict().items()} | {f"text.{k}": v for k, v in model.text.state_dict().items()}
+    # channels-last weights are stored as plain ones
+    tensors = {k: v.detach().cpu().half().contiguous(memory_format=torch.contiguous_format).clone() for k, v in tensors.items()}
+    parts: list[dict[str, Tensor]] = [{}]
+    for key, value in tensors.items():
+        if parts[-1] and _bytes(parts[-1]) + value.nbytes > limit - (1 << 13) - 200 * len(parts[-1]):
+            parts.append({})
+        parts[-1][key] = value
+    header = {
+        "kind": _KIND,
+        "version": 1,
+        "config": dataclasses.asdict(model.network.config),
+        "prediction": model.prediction,
+        "parts": len(parts),
+        "note": dict(model.note),
+    }
+    written = []
+    for i, part in enumerate(parts):
+        path = Path(folder) / (f"{name}.safetensors" if len(parts) == 1 else f"{name}-{i + 1:05d}-of-{len(parts):05d}.safetensors")
+        with atomic_file(path, overwrite=overwrite) as tmp:
+            save_file(part, tmp, metadata={"huddle3d": json.dumps(header)})
+        written.append(path)
+    return written
+
+
+def _bytes(tensors: Mapping[str, Tensor]) -> int:
+    return sum(t.nbytes for t in tensors.values())
+
+
+def read_multiview(folder: str | os.PathLike[str], name: str) -> MultiViewModel:
+    """A model from the files of :func:`save_multiview`, on the CPU, in single precision and evaluation mode.
+
+    Raises:
+        WeightsMissingError: no such file, or not all of them.
+        InputError: not such a file, damaged, or its keys and shapes are not those of its own config.
+    """
+    paths = sorted(Path(folder).glob(f"{name}-?????-of-?????.safetensors")) or [Path(folder) / f"{name}.safetensors"]
+    if not paths[0].is_file():
+        raise WeightsMissingError(f"{display_name(paths[0])}: no such file.", next_step="Train a model with `huddle3d train mvd`.")
+    header: dict[str, Any] = {}
+    tensors: dict[str, Tensor] = {}
+    for path in paths:
+        header, part = _read_part(path)
+        tensors |= part
+    label = display_name(paths[0])
+    if header.get("parts", 1) != len(paths):
+        raise WeightsMissingError(
+            f"{label}: {len(paths)} of its {header.get('parts')} files are there.", next_step="Bring the others into the same folder."
+        )
+    try:
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
+        config = MultiViewConfig(**settings)
+        if header["prediction"] not in get_args(Prediction):
+            raise ValueError(f"its network predicts {header['prediction']!r}")
+        network, text = MultiViewUNet(config), ClothingText(config.text_width)
+        network.load_state_dict({k.removeprefix("unet."): v for k, v in tensors.items() if k.startswith("unet.")})
+        words = {k.removeprefix("text."): v for k, v in tensors.items() if k.startswith("text.")}
+        text.load_state_dict(words | {"words.weight": _widened(words["words.weight"], len(VOCABULARY) + 1)})
+    except (ValueError, KeyError, TypeError, RuntimeError, AttributeError) as e:
+        why = " ".join(str(e).split())[:300]
+        raise InputError(f"{label}: not a multi-view model of this version.", why=f"{why}.", next_step="Train one with `huddle3d train mvd`.") from e
+    network.eval().requires_grad_(False)
+    text.eval().requires_grad_(False)
+    return MultiViewModel(network, text, header["prediction"], header.get("note", {}))
+
+
+def _read_part(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    label = display_name(path)
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
+            tensors = {key: file.get_tensor(key).float() for key in file.keys()}
+        if header.get("kind") != _KIND:
+            raise ValueError("its header does not say that it is one")
+    except (OSError, SafetensorError, ValueError, AttributeError) as e:
+        why = " ".join(str(e).split())[:300]
+        raise InputError(
+            f"{label}: not a multi-view model.", why=f"{why}.", next_step="Copy it again, or train one with `huddle3d train mvd`."
+        ) from e
+    return header, tensors
+
+
+def _widened(words: Tensor, count: int) -> Tensor:
+    """Rows for words that are newer than the weights: zero, without effect."""
+    return torch.cat([words, words.new_zeros(max(0, count - len(words)), words.shape[1])])
+
+
+def load_multiview() -> MultiViewModel:
+    """The embedded model of this version.
+
+    Raises:
+        WeightsMissingError: this version embeds none, or the installation is damaged.
+    """
+    name = next((n for n in MULTIVIEW_WEIGHTS if n in registry()), None)
+    if name is None:
+        raise WeightsMissingError(
+            "This version embeds no weights for multi-view diffusion.",
+            why="They are not trained yet.",
+            next_step='Train a model with `huddle3d train mvd` and name its folder, or complete with the method "body-prior".',
+        )
+    return read_multiview(weights_path(name), name)
