@@ -97,7 +97,7 @@ def convert(
     """Turn a checkpoint that you obtained from its publisher into safetensors for huddle3d. Nothing in it is run.
 
     Args:
-        kind: buddi (conditioned on a first estimate) or buddi-unconditional.
+        kind: buddi (conditioned on a first estimate), buddi-unconditional, or codeformer (the inpainting network, for paint.faces).
         checkpoint: The publisher's .pt file (PyTorch 1.6 or newer), or safetensors with the same names.
         output: Default: KIND/KIND.safetensors in the cache folder of the weights.
         overwrite: Replace an existing file.

@@ -2,6 +2,7 @@
 
 from huddle3d.networks.buddi import Buddi, BuddiConfig, PairState, buddi_shapes, spare_buddi_key
 from huddle3d.networks.clothing_text import COLOUR_WORDS, VOCABULARY, ClothingText, encode_captions, unknown_words
+from huddle3d.networks.codeformer import CodeFormer, CodeFormerConfig, codeformer_config, codeformer_shapes
 from huddle3d.networks.multiview import DOMAINS, EMBEDDED_64, EMBEDDED_128, PSHUMAN, VIEWS, ControlResiduals, MultiViewConfig, identity_code
 from huddle3d.networks.multiview_unet import MultiViewUNet, multiview_shapes
 from huddle3d.networks.surface import SURFACE_INPUTS, SURFACE_OUTPUTS, SurfaceNet, SurfaceNetConfig
@@ -11,6 +12,10 @@ __all__ = [
     "BuddiConfig",
     "COLOUR_WORDS",
     "ClothingText",
+    "CodeFormer",
+    "CodeFormerConfig",
+    "codeformer_config",
+    "codeformer_shapes",
     "ControlResiduals",
     "DOMAINS",
     "EMBEDDED_128",

@@ -63,8 +63,9 @@ class SurfaceNet(nn.Module):
         self.up = nn.ModuleList(_Block(2 * c, c, g) for c in w[:-1])
         self.norm = nn.GroupNorm(g, w[0])
         self.leave = nn.Conv2d(w[0], sum(SURFACE_OUTPUTS.values()), 3, padding=1)
-        nn.init.normal_(self.leave.weight, std=1e-3)
-        nn.init.zeros_(self.leave.bias)
+        with torch.no_grad():
+            for parameter in self.leave.parameters():
+                parameter.normal_(std=1e-3)
 
     def forward(self, inputs: Float[Tensor, "B 10 S S"]) -> Float[Tensor, "B 5 S S"]:
         """Raw outputs, see :data:`SURFACE_OUTPUTS`; S a multiple of ``config.multiple``."""

@@ -70,7 +70,7 @@ def read_surface_network(path: str | os.PathLike[str]) -> SurfaceNetwork:
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}
         if header.get("kind") != "huddle3d-surface":
             raise ValueError("its header does not say that it is one")
-        config = SurfaceNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in header["network"].items()})
+        config = SurfaceNetConfig(tuple(header["network"]["widths"]), int(header["network"]["groups"]))
         network, size = SurfaceNet(config), int(header["size"])
         network.load_state_dict(tensors)
         if size < 1 or size % config.multiple:

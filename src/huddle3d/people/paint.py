@@ -12,6 +12,7 @@ from torch import Tensor
 from huddle3d.bodies import BodyModel
 from huddle3d.geometry import Camera, apply, scale_of, vertex_normals
 from huddle3d.people._atlas import Atlas, build_atlas, pad_texture
+from huddle3d.people._faces import codeformer_restorer, restore_faces
 from huddle3d.people._fill import fill_colours
 from huddle3d.people._filters import EdgeFilter, confident, depth_edges, erode
 from huddle3d.people._frame import camera_in_frame
@@ -52,6 +53,8 @@ class PaintConfig:
     """How willingly fill colours cross from one material to another."""
     max_photo_side: int = 2048
     """Larger photos are reduced to this side for the fusion [px]."""
+    faces: str = "none"
+    """Restores faces that the photo does not show: ``none``, or a file of your own made by ``huddle3d models convert codeformer``."""
 
 
 def paint(
@@ -79,6 +82,9 @@ def paint(
         body: the body model: atlas, materials.
         progress: hears how far it is.
 
+    Raises:
+        InputError: ``config.faces`` names no file, or one of another kind.
+
     Returns:
         Textured meshes, world; per-vertex confidence = how well the photo shows the vertex.
     """
@@ -87,6 +93,8 @@ def paint(
     links = surface_links(body, crossing=config.crossing)
     vertices, faces = apply(views.T_canon_world, carved.vertices), carved.faces.long()
     source = _photo_source(photo, people2d, bodies, views, vertices, faces, config)
+    if config.faces != "none":
+        completed, _ = restore_faces(views, completed, bodies, codeformer_restorer(config.faces))
     people = []
     for k in range(len(vertices)):
         first = _photo_picture(source, people2d, k, vertices[k], config)

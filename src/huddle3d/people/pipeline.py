@@ -15,6 +15,7 @@ from huddle3d.errors import HuddleError, InputError, StageError
 from huddle3d.fitting import FitConfig, fit
 from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
 from huddle3d.people._diffusion_completer import completion_digest
+from huddle3d.people._faces import restorer_digest
 from huddle3d.people._surface_network import surface_digest
 from huddle3d.people.canonical import CanonicalConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
@@ -239,6 +240,7 @@ def reconstruct(
         lambda p: PaintedPeople(paint(photo, seen, fitted, views, completed, carved, c.paint, body=body, progress=p)),
         (photo, seen, fitted, views, completed, carved),
         c.paint,
+        restorer_digest(c.paint.faces),
     )
     measurements = run.stage("measure", Measurements, lambda p: measure_people(painted.people, body=body, progress=p), (painted,), fitted.model)
     return Reconstruction(photo, seen, fitted, views, completed, carved, painted.people, measurements, tuple(run.costs))

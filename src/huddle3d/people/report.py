@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import torch
+
 from huddle3d.people._draw import fit_width, grid, overlay_people
 from huddle3d.people._html import Figure, Section, page, table
 from huddle3d.people._report_pictures import around, bodies_on_photo, canonical_sheet, comparison, contact_heat, from_above, geometry_around
 from huddle3d.people.pipeline import Reconstruction
 from huddle3d.scene import Scene
+from huddle3d.scene.landmarks import FACE
 
-__all__ = ["report_page"]
+__all__ = ["face_notes", "report_page"]
+
+_FACE_SEEN = 0.15
+"""Mean confidence of the colours around a face's landmarks below which the photo does not show it."""
 
 
 def _people_table(scene: Scene) -> str:
@@ -60,6 +66,18 @@ def _cost_table(result: Reconstruction) -> str:
     return table(("stage", "seconds", "peak memory [MiB]", "taken from an earlier run"), rows)
 
 
+def face_notes(result: Reconstruction, settings: dict[str, Any]) -> list[str]:
+    """Whose face the photo does not show, and where its colours come from instead."""
+    restored = settings.get("config", {}).get("paint", {}).get("faces", "none") != "none"
+    origin = "were filled in by the network of paint.faces" if restored else "are a guess from the rest of the picture"
+    notes = []
+    for mesh, landmarks in zip(result.meshes, result.bodies.landmarks):
+        nearest = torch.cdist(landmarks[FACE].to(mesh.vertices), mesh.vertices).argmin(1)
+        if float(mesh.confidence[nearest].mean()) < _FACE_SEEN:
+            notes.append(f"{mesh.name}: the photo does not show the face; its colours {origin}.")
+    return notes
+
+
 def report_page(result: Reconstruction, scene: Scene, settings: dict[str, Any]) -> str:
     """The report as one HTML document.
 
@@ -81,7 +99,7 @@ def report_page(result: Reconstruction, scene: Scene, settings: dict[str, Any]) 
                 Figure(from_above(scene.people), "from above; the camera stands below the picture"),
             ],
             _people_table(scene),
-            (*scene.warnings, *everyone),
+            (*scene.warnings, *everyone, *face_notes(result, settings)),
         ),
         Section(
             "What was seen",

@@ -136,7 +136,7 @@ class _CheckpointUnpickler(pickle.Unpickler):
         return self._storages[key]
 
 
-def read_checkpoint(path: Path, *, inside: tuple[str, ...] = ("model", "state_dict")) -> dict[str, Tensor]:
+def read_checkpoint(path: Path, *, inside: tuple[str, ...] = ("model", "state_dict", "params_ema")) -> dict[str, Tensor]:
     """All named tensors of a ``.safetensors`` file or of a PyTorch checkpoint.
 
     Args:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from huddle3d.errors import InputError
 from huddle3d.io import atomic_file, display_name
-from huddle3d.networks import BuddiConfig, buddi_shapes, spare_buddi_key
+from huddle3d.networks import BuddiConfig, buddi_shapes, codeformer_shapes, spare_buddi_key
 from huddle3d.weights._checkpoint import read_checkpoint
 from huddle3d.weights._registry import cache_dir
 
@@ -46,6 +46,12 @@ CONVERSIONS: dict[str, Conversion] = {
         "the publisher's terms; not redistributed",
         lambda: buddi_shapes(BuddiConfig(guidance="")),
         lambda key: spare_buddi_key(key) or key.startswith("embed_guidance_"),
+    ),
+    "codeformer": Conversion(
+        "CodeFormer for inpainting (codeformer_inpainting.pth): restores faces that the photo does not show (paint.faces)",
+        "S-Lab License 1.0: not for commercial use; not redistributed",
+        codeformer_shapes,
+        lambda key: False,
     ),
 }
 """Families of checkpoints by name."""
