@@ -210,3 +210,48 @@ def test_to_moves_all_tensors() -> None:
         and moved.summaries[0].params.pose.device.type == "meta"
     )
     assert moved.photo_name == "party"
+
+
+@dataclass(frozen=True)
+class View(Artefact):
+    """A picture with a background."""
+
+    image: torch.Tensor
+
+
+def with_background(dtype: torch.dtype, share: float) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.zeros(128, 200, 3)
+    rows = int(128 * share)
+    image[:rows] = torch.rand(rows, 200, 3, generator=generator) * 100 + 1
+    return image.to(dtype) if dtype != torch.bool else image > 50
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.int32, torch.int64, torch.uint8, torch.bool])
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_backgrounds_take_little_room_and_come_back_bit_for_bit(tmp_path: Path, dtype: torch.dtype, share: float) -> None:
+    image = with_background(dtype, share).flip(0)  # the first element is background
+    View(image).save(tmp_path / "v")
+    back = View.load(tmp_path / "v").image
+    assert same(back, image) and View(back).digest() == View(image).digest()
+    size, plain = (tmp_path / "v.safetensors").stat().st_size, image.numel() * image.element_size()
+    if plain > 1 << 16 and image.element_size() > 1:
+        assert size < (0.3 if share < 0.5 else 1.01) * plain + 1000
+
+
+def test_zeros_of_both_signs_and_nan_come_back(tmp_path: Path) -> None:
+    image = torch.zeros(300, 300)
+    image[10, :100], image[20, :100], image[30, :100] = -0.0, torch.nan, torch.inf
+    View(image).save(tmp_path / "v")
+    back = View.load(tmp_path / "v").image
+    assert torch.equal(back.view(torch.int32), image.view(torch.int32)) and (tmp_path / "v.safetensors").stat().st_size < 0.1 * 4 * image.numel()
+
+
+@pytest.mark.parametrize("shape", [[300, 299], [-300, -300], [300, 300, 10**9]])
+def test_a_wrong_shape_of_a_sparse_tensor_is_damage(tmp_path: Path, shape: list[int]) -> None:
+    View(torch.zeros(300, 300)).save(tmp_path / "v")
+    document = json.loads((tmp_path / "v.json").read_text())
+    document["value"]["fields"]["image"]["sparse"] = shape
+    (tmp_path / "v.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="damaged"):
+        View.load(tmp_path / "v")

@@ -2,17 +2,21 @@
 
 A subclass is a frozen dataclass whose fields are tensors, plain values, cameras, other artefacts, or tuples and optional forms of
 these. ``save`` writes ``NAME.safetensors`` and ``NAME.json``; the JSON file is removed first and written last, both atomically, so a reader
-that finds it finds a complete pair, also after a kill between the two. No pickles, no code.
+that finds it finds a complete pair, also after a kill between the two. No pickles, no code. Large tensors that are mostly one value (the background of a
+view) are stored as the other values and one bit an element that says where they are; reading gives the same bytes back.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -78,7 +82,9 @@ class Artefact:
             "provenance": vars(provenance) if provenance else None,
             "value": tree,
         }
-        data = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+        data = {}
+        for node in _tensor_nodes(tree):
+            data |= _packed(node, tensors[node["tensor"]].detach().cpu().contiguous())
         text = json.dumps(document, indent=1) + "\n"
         stem.with_name(stem.name + ".json").unlink(missing_ok=True)
         path = stem.with_name(stem.name + ".safetensors")
@@ -141,11 +147,56 @@ def _encode(value: Any, key: str, tensors: dict[str, Tensor]) -> Any:
     raise TypeError(f"{key}: {type(value).__name__} cannot be part of an artefact")
 
 
+_SPARSE_BYTES = 1 << 16
+"""Smaller tensors are stored as they are."""
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def _tensor_nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """All places of a tree that name a tensor."""
+    if not isinstance(tree, dict):
+        return
+    if "tensor" in tree:
+        yield tree
+        return
+    for branch in tree["tuple"] if "tuple" in tree else tree["fields"].values():
+        yield from _tensor_nodes(branch)
+
+
+def _packed(node: dict[str, Any], tensor: Tensor) -> dict[str, Tensor]:
+    """What is stored of a tensor; a sparse one is marked in its node: whatever differs (in its bits) from the first element, and where."""
+    key, size = node["tensor"], tensor.element_size()
+    if tensor.numel() * size < _SPARSE_BYTES or size not in _BITS or tensor.is_complex():
+        return {key: tensor.clone()}
+    flat = tensor.reshape(-1)
+    bits = flat.view(_BITS[size])
+    other = bits != bits[0]
+    if int(other.sum()) * size + tensor.numel() // 8 > 0.7 * tensor.numel() * size:
+        return {key: tensor.clone()}
+    node["sparse"] = list(tensor.shape)
+    at = torch.from_numpy(np.packbits(other.numpy()))
+    return {f"{key}:at": at, f"{key}:fill": flat[:1].clone(), f"{key}:values": flat[other].clone()}
+
+
+def _unpacked(node: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
+    key = node["tensor"]
+    if "sparse" not in node:
+        return tensors[key]
+    shape, at, fill, values = [int(n) for n in node["sparse"]], *(tensors[f"{key}:{part}"] for part in ("at", "fill", "values"))
+    count = math.prod(shape)
+    if min(shape) < 0 or len(at) != -(-count // 8):
+        raise ValueError(f"{key}: {len(at)} bytes of places for the shape {shape}")
+    other = torch.from_numpy(np.unpackbits(at.numpy(), count=count).view(np.bool_))
+    flat = fill.repeat(count)
+    flat[other] = values
+    return flat.reshape(shape)
+
+
 def _decode(tree: Any, tensors: dict[str, Tensor]) -> Any:
     if not isinstance(tree, dict):
         return tree
     if "tensor" in tree:
-        return tensors[tree["tensor"]]
+        return _unpacked(tree, tensors)
     if "tuple" in tree:
         return tuple(_decode(v, tensors) for v in tree["tuple"])
     cls = Camera if tree["type"] == "Camera" else _REGISTRY[tree["type"]]
