@@ -6,6 +6,7 @@ from huddle3d.networks.codeformer import CodeFormer, CodeFormerConfig, codeforme
 from huddle3d.networks.multiview import DOMAINS, EMBEDDED_64, EMBEDDED_128, PSHUMAN, VIEWS, ControlResiduals, MultiViewConfig, identity_code
 from huddle3d.networks.multiview_unet import MultiViewUNet, multiview_shapes
 from huddle3d.networks.surface import SURFACE_INPUTS, SURFACE_OUTPUTS, SurfaceNet, SurfaceNetConfig
+from huddle3d.networks.view_upsampler import UPSAMPLED_CHANNELS, UpsamplerConfig, ViewUpsampler
 
 __all__ = [
     "Buddi",
@@ -28,7 +29,10 @@ __all__ = [
     "SurfaceNet",
     "SurfaceNetConfig",
     "PairState",
+    "UPSAMPLED_CHANNELS",
+    "UpsamplerConfig",
     "VIEWS",
+    "ViewUpsampler",
     "VOCABULARY",
     "buddi_shapes",
     "encode_captions",

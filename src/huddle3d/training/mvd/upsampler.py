@@ -1,0 +1,230 @@
+"""``train upsampler``: patches of large views from small ones, guided by what is known at full size."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from huddle3d.errors import InputError
+from huddle3d.io import atomic_file, display_name, prepare_output_dir, write_image
+from huddle3d.networks import UpsamplerConfig, ViewUpsampler
+from huddle3d.people import ViewMaps, picture_of, shrink
+from huddle3d.progress import Progress, silent
+from huddle3d.training.mvd.config import UpsamplerTraining
+from huddle3d.training.mvd.run import TrainingRun
+from huddle3d.training.views import TrueMaps, ViewBank, decode
+
+__all__ = ["UpsamplerValidation", "large_pictures", "read_upsampler", "train_upsampler", "upsampler_guide", "validate_upsampler"]
+
+Log = Callable[[int, dict[str, float], Float[Tensor, "H W 3"] | None], None]
+
+
+def large_pictures(
+    normals: Float[Tensor, "*n h w 3"], colours: Float[Tensor, "*n h w 3"], alpha: Float[Tensor, "*n h w"]
+) -> Float[Tensor, "*n 7 h w"]:
+    """Normals, colours on white and opacity, in [-1, 1], channels first: what is enlarged."""
+    return torch.cat([normals, picture_of(colours, alpha), 2 * alpha[..., None] - 1], -1).movedim(-1, -3).contiguous()
+
+
+def upsampler_guide(given: ViewMaps) -> Float[Tensor, "*n 14 h w"]:
+    """What is known at full size: body normals 3, seen colours 3 (0 elsewhere), their mask 1, the baseline's normals 3, colours on white 3, opacity 1."""
+    seen = given.seen[..., None]
+    parts = [given.body_normals, (2 * given.rgb - 1) * seen, seen, given.prior_normals, picture_of(given.prior_rgb, given.prior_alpha)]
+    return torch.cat([*parts, 2 * given.prior_alpha[..., None] - 1], -1).movedim(-1, -3).contiguous()
+
+
+def _small(maps: TrueMaps | ViewMaps, factor: int) -> Float[Tensor, "n 7 h w"]:
+    """The small views of truth, or of the baseline."""
+    true = isinstance(maps, TrueMaps)
+    normals, colours, alpha = (maps.normals, maps.colours, maps.alpha) if true else (maps.prior_normals, maps.prior_rgb, maps.prior_alpha)
+    size = alpha.shape[-1] // factor
+    return large_pictures(shrink(normals, size), shrink(colours, size, alpha), shrink(alpha[..., None], size)[..., 0])
+
+
+@dataclass(frozen=True)
+class _Patches:
+    small: Float[Tensor, "n 7 h w"]
+    guide: Float[Tensor, "n 14 H W"]
+    large: Float[Tensor, "n 7 H W"]
+    weight: Float[Tensor, "n 1 H W"]
+
+
+def _patches(
+    bank: ViewBank, chosen: list[tuple[int, int]], config: UpsamplerTraining, generator: torch.Generator, *, perfect: bool = False
+) -> _Patches:
+    """Patches with their small views; those are spoilt unless ``perfect``."""
+    given, truth = decode(torch.stack([bank.patch(f, r)[0] for f, r in chosen]))
+    factor = config.network.factor
+    small = _small(truth, factor)
+    if not perfect:
+        share = config.blend * torch.rand(len(small), 1, 1, 1, generator=generator)
+        small = torch.lerp(small, _small(given, factor), share)
+        coarse = torch.randn(*small.shape[:2], *(max(1, s // 2) for s in small.shape[2:]), generator=generator)
+        small = small + config.noise * torch.nn.functional.interpolate(coarse, size=small.shape[2:], mode="bilinear", align_corners=False)
+    weight = 1 + config.foreground * torch.maximum(truth.alpha, given.prior_alpha)[:, None]
+    return _Patches(small, upsampler_guide(given), large_pictures(truth.normals, truth.colours, truth.alpha), weight)
+
+
+def _rows(bank: ViewBank) -> list[tuple[int, int]]:
+    rows = [(f, r) for f, count in enumerate(bank.patches) for r in range(count)]
+    if not rows:
+        raise InputError(f"{display_name(bank.folder)}: no patches of large views in it.", next_step="Make another bank with `huddle3d train views`.")
+    return rows
+
+
+def _differences(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+
+
+def upsampler_loss(told: Float[Tensor, "n 7 H W"], p: _Patches, config: UpsamplerTraining) -> Tensor:
+    """Weighted absolute error of pixels, and of the differences of neighbours."""
+    total = ((told - p.large).abs() * p.weight).mean()
+    for a, b, w in zip(_differences(told), _differences(p.large), (p.weight[..., 1:], p.weight[..., 1:, :])):
+        total = total + config.edges * ((a - b).abs() * w).mean()
+    return total
+
+
+@dataclass(frozen=True)
+class UpsamplerValidation:
+    """On patches that were not learned, with spoilt small views: of the bilinear enlargement, and of the network."""
+
+    loss: float
+    bilinear_psnr_db: float
+    """Colours on white where somebody is [dB]."""
+    psnr_db: float
+    bilinear_normal_deg: float
+    """Mean angle of normals where somebody is [deg]."""
+    normal_deg: float
+
+
+def _angle(told: Tensor, true: Tensor, inside: Tensor) -> float:
+    a, b = told[:, :3].movedim(1, -1)[inside], true[:, :3].movedim(1, -1)[inside]
+    return float(torch.rad2deg(torch.arccos(torch.nn.functional.cosine_similarity(a, b, dim=-1).clamp(-1, 1))).mean())
+
+
+def _psnr(told: Tensor, true: Tensor, inside: Tensor) -> float:
+    error = ((told[:, 3:6] - true[:, 3:6]) / 2).square().mean(1)[inside].mean()
+    return -10 * math.log10(max(float(error), 1e-10))
+
+
+@torch.no_grad()
+def validate_upsampler(
+    model: ViewUpsampler, bank: ViewBank, config: UpsamplerTraining, device: torch.device
+) -> tuple[UpsamplerValidation, Float[Tensor, "H W 3"]]:
+    """Scores, and a picture of the first patches: small views, bilinear, told, true; colours, then normals."""
+    rows = _rows(bank)
+    rows = rows[:: max(1, len(rows) // config.validation_patches)][: config.validation_patches]
+    p = _patches(bank, rows, config, torch.Generator().manual_seed(77))
+    told = torch.cat([model(s.to(device), g.to(device)).float().cpu() for s, g in zip(p.small.split(8), p.guide.split(8))])
+    base, inside = model.enlarged(p.small), p.large[:, 6] > 0
+    report = UpsamplerValidation(
+        float(upsampler_loss(told, p, config)),
+        _psnr(base, p.large, inside),
+        _psnr(told, p.large, inside),
+        _angle(base, p.large, inside),
+        _angle(told, p.large, inside),
+    )
+    lines = [torch.cat([x[k, c] for x in (base, told, p.large) for c in (slice(3, 6), slice(0, 3))], -1) for k in range(min(6, len(told)))]
+    return report, ((torch.cat(lines, 1) + 1) / 2).clamp(0, 1).permute(1, 2, 0)
+
+
+def save_upsampler(path: str | os.PathLike[str], model: ViewUpsampler, *, note: dict[str, object]) -> None:
+    """One safetensors file in half precision; complete or absent, replaces what was there."""
+    state = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in model.state_dict().items()}
+    header = {"kind": "huddle3d-view-upsampler", "version": 1, "config": asdict(model.config), "note": note}
+    with atomic_file(path, overwrite=True) as tmp:
+        save_file(state, tmp, metadata={"huddle3d": json.dumps(header)})
+
+
+def read_upsampler(path: str | os.PathLike[str]) -> ViewUpsampler:
+    """A network written by :func:`save_upsampler`, in evaluation mode on the CPU.
+
+    Raises:
+        InputError: not such a file, or tensors of another shape than its config says.
+    """
+    try:
+        with safe_open(str(Path(path)), framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
+            state = {k: file.get_tensor(k).float() for k in file.keys()}
+        if header.get("kind") != "huddle3d-view-upsampler":
+            raise ValueError("its header is another program's")
+        model = ViewUpsampler(UpsamplerConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}))
+        model.load_state_dict(state)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as e:
+        why = str(e).splitlines()[0]
+        raise InputError(
+            f"{display_name(path)}: not the weights of an upsampler.", why=f"{why}.", next_step="Train them with `huddle3d train upsampler`."
+        ) from e
+    return model.eval().requires_grad_(False)
+
+
+def train_upsampler(
+    bank: ViewBank,
+    output: str | os.PathLike[str],
+    config: UpsamplerTraining | None = None,
+    *,
+    held: ViewBank | None = None,
+    minutes: float = 30.0,
+    steps: int | None = None,
+    device: str = "cpu",
+    overwrite: bool = False,
+    log: Log | None = None,
+    progress: Progress = silent,
+) -> tuple[ViewUpsampler, UpsamplerValidation]:
+    """Train the upsampler on a bank's patches, or go on; arguments, files (``upsampler.safetensors``) and promises as of ``train_mvd``."""
+    config = config or UpsamplerTraining()
+    folder = prepare_output_dir(output, overwrite, marker="state.safetensors")
+    learned, kept = (bank, held) if held is not None else bank.split(config.validation_share)
+    rows = _rows(learned)
+    run = TrainingRun(lambda: ViewUpsampler(config.network), config, torch.device(device))
+    state = folder / "state.safetensors"
+    if state.exists() and not overwrite:
+        run.load(state)
+    began, seen = time.monotonic(), time.monotonic()
+    losses: list[float] = []
+
+    def loss_of(model: torch.nn.Module) -> Tensor:
+        generator = run.generator(0, run.step)
+        chosen = [rows[i] for i in torch.randint(0, len(rows), (config.patches,), generator=generator).tolist()]
+        p = _patches(learned, chosen, config, generator)
+        p = _Patches(p.small.to(run.device), p.guide.to(run.device), p.large.to(run.device), p.weight.to(run.device))
+        return upsampler_loss(model(p.small, p.guide), p, config)
+
+    while True:
+        spent = (time.monotonic() - began) / (60 * minutes)
+        done = run.step / steps if steps is not None else 0.0
+        last = done >= 1 or spent >= 1
+        if last or time.monotonic() - seen > 60 * config.validate_every:
+            model: ViewUpsampler = run.average()
+            report, sheet = validate_upsampler(model, kept, config, run.device)
+            if run.accelerator.is_main_process:
+                numbers = {"train_loss": sum(losses) / len(losses) if losses else float("nan"), **asdict(report)}
+                _write(folder, run, model, numbers, sheet, log)
+            losses, seen = [], time.monotonic()
+            if last:
+                return model.cpu(), report
+        losses.append(run.advance(loss_of, run.rate(done)))
+        progress(max(done, spent), f"step {run.step}, loss {losses[-1]:.4f}")
+
+
+def _write(folder: Path, run: TrainingRun, model: ViewUpsampler, numbers: dict[str, float], sheet: Tensor, log: Log | None) -> None:
+    if log is not None:
+        log(run.step, numbers, sheet)
+    known = {k: round(v, 5) for k, v in numbers.items() if v == v}
+    with (folder / "log.jsonl").open("a") as file:
+        file.write(json.dumps({"step": run.step, **known}) + "\n")
+    (folder / "pictures").mkdir(exist_ok=True)
+    write_image(folder / "pictures" / f"step-{run.step:07d}.png", sheet, overwrite=True)
+    run.save(folder / "state.safetensors")
+    save_upsampler(folder / "upsampler.safetensors", model, note={"steps": run.step, "seed": run.config.seed, **known})
