@@ -23,6 +23,8 @@ class ViewDenoiser(nn.Module):
         prediction: what the network tells.
     """
 
+    prediction: Prediction
+
     def __init__(self, config: MultiViewConfig, prediction: Prediction = "residual") -> None:
         super().__init__()
         self.config, self.prediction, self.schedule = config, prediction, CosineSchedule()

@@ -74,8 +74,8 @@ class TrainingRun:
             with self.accelerator.autocast():
                 loss = loss_of(self.model)
             self.accelerator.backward(loss)
-            for p in self.plain.parameters() if frozen else ():
-                if id(p) in frozen:
+            for p in self.plain.parameters():
+                if frozen is not None and id(p) in frozen:
                     p.grad = None
             if self.accelerator.sync_gradients:
                 self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)

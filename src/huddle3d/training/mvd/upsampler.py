@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -159,7 +160,8 @@ def read_upsampler(path: str | os.PathLike[str]) -> ViewUpsampler:
             state = {k: file.get_tensor(k).float() for k in file.keys()}
         if header.get("kind") != "huddle3d-view-upsampler":
             raise ValueError("its header is another program's")
-        model = ViewUpsampler(UpsamplerConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}))
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
+        model = ViewUpsampler(UpsamplerConfig(**settings))
         model.load_state_dict(state)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as e:
         why = str(e).splitlines()[0]

@@ -118,7 +118,7 @@ def occluded_masks(
         centre = (width - 1 - (x0 + x1) / 2, (y0 + y1) / 2)
         to = ((x0 + x1) / 2 + 1.2 * dx * (x1 - x0), (y0 + y1) / 2 + 0.6 * dy * (y1 - y0))
         matrix = np.array([[scale, 0, to[0] - scale * centre[0]], [0, scale, to[1] - scale * centre[1]]])
-        hidden |= cv2.warpAffine(outline, matrix, (width, height), flags=cv2.INTER_NEAREST)
+        hidden[np.asarray(cv2.warpAffine(outline, matrix, (width, height), flags=cv2.INTER_NEAREST)) > 0] = 1
     if _chance(config.holes, generator):
         for _ in range(1 + int(torch.randint(0, 4, (), generator=generator))):
             x, y, a, b = torch.rand(4, generator=generator).tolist()
