@@ -73,6 +73,18 @@ def test_what_holds_is_left_alone(body):
     assert left <= SolveConfig().tolerance_m and torch.equal(solved.pose, start.pose) and torch.equal(solved.translation, start.translation)
 
 
+def test_what_is_returned_is_one_state_and_the_best_one(body):
+    """Whichever step was the best: measured again, it is as good as was said (a later step must not leak into it)."""
+    plan = planned(body, "hug")
+    start, left = standing(plan, body), []
+    for steps in range(1, 8):
+        found, said = settle(Problem(plan, body, SolveConfig(repair_steps=steps)), start)
+        again = settle(Problem(plan, body, SolveConfig(repair_steps=1)), found)[1]
+        assert again == pytest.approx(said, rel=0.02, abs=2e-5)
+        left.append(said)
+    assert left == sorted(left, reverse=True) and left[-1] < left[0]
+
+
 def test_hands_inside_each_other_are_parted_and_meet(body):
     plan = planned(body, "handshake")
     start = standing(plan, body, 0.82)

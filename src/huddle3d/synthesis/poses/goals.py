@@ -66,6 +66,8 @@ class Plan:
     """Weight of closing the last millimetres, relative to the solver's own."""
     limbs: bool = False
     """Whether the legs of everybody may move a little too."""
+    still: tuple[tuple[int, tuple[Side, ...]], ...] = ()
+    """People who stay as they are, and the sides on which their arms may move all the same."""
     seated: tuple[tuple[int, ...], ...] = ()
     """Groups of people who share a seat."""
 

@@ -108,16 +108,21 @@ def _arm_over_shoulder(cast: Cast) -> Plan:
     """Of two neighbours, the taller one's arm lies over the other's shoulders, and the other's around the taller one's back."""
     d = cast.dice
     _row(cast, 0.46)
-    palms, touches = [], []
+    palms, touches, embraced = [], [], set[int]()
     for a in range(len(cast.shape) - 1):
         b = a + 1
         heights = [float(cast.world(p, cast.head(p, "upperarm01.L"))[1]) for p in (a, b)]
         order: tuple[int, int, Side] = (a, b, "left") if heights[0] >= heights[1] else (b, a, "right")
         over, under, side = order
         k, end = SIGN[side], ".L" if side == "left" else ".R"
-        far = cast.shoulder_point(under, side, (0.75 * k, 0.55, 0.15))
-        nape = cast.world(under, cast.head(under, "neck01") + torch.tensor([0.0, 0.03, -0.13]))
-        cast.reach(over, side, nape, cast.behind(under, far, 0.06))
+        if under in embraced:  # two arms would cross behind one neck: the second one lies below the first, on the near half of the back
+            far = cast.trunk_point(under, -0.3 * k, 0.62, (-0.1 * k, 0.0, -1.0))
+            via = cast.behind(under, cast.trunk_point(under, -0.9 * k, 0.8, (-0.3 * k, 0.0, -1.0)), 0.1)
+        else:
+            far = cast.shoulder_point(under, side, (0.75 * k, 0.55, 0.15))
+            via = cast.world(under, cast.head(under, "neck01") + torch.tensor([0.0, 0.03, -0.13]))
+        embraced.add(under)
+        cast.reach(over, side, via, cast.behind(under, far, 0.06))
         palms.append(PalmGoal(over, side, under, far))
         back = cast.trunk_point(over, k * d.between(-0.1, 0.45), d.between(0.28, 0.5), (0.15 * k, 0, -1))
         beside = cast.world(over, cast.head(over, "upperarm01" + end) + torch.tensor([0.04 * k, -0.33, -0.2]))

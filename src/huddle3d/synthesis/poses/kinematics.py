@@ -46,9 +46,13 @@ class Motion:
                 stiff[k, 3 * i : 3 * i + 3, 3 * i : 3 * i + 3] = bend
         stiff[:, -4:, -4:] = _PLACE_STIFFNESS * torch.eye(4)
         self.stiffness = torch.block_diag(*stiff)
-        fixed = torch.cat([problem.fixed.expand(count, len(problem.rows), 1), torch.zeros(count, len(fingers), 1, dtype=torch.bool)], 1)
-        heights = ~problem.carried[:, None]
-        self.free: Bool[Tensor, "N"] = ~torch.cat([fixed.expand(-1, -1, 3).flatten(1), torch.zeros(count, 3, dtype=torch.bool), heights], 1).flatten()
+        hands = torch.zeros(count, len(fingers), 1, dtype=torch.bool)
+        for person, sides in problem.plan.still:
+            ends = tuple("." + s[0].upper() for s in sides)
+            hands[person, :, 0] = torch.tensor([not body.joint_names[j].endswith(ends) for j in fingers])
+        fixed = torch.cat([problem.fixed.expand(count, len(problem.rows), 1), hands], 1)
+        stays, heights = problem.still[:, None], ~problem.carried[:, None]
+        self.free: Bool[Tensor, "N"] = ~torch.cat([fixed.expand(-1, -1, 3).flatten(1), stays.expand(-1, 3), heights | stays], 1).flatten()
 
     def __call__(self, out: BodyOutput, pose: Float[Tensor, "K J 3"], person: int, vertices: Int[Tensor, "n"]) -> Float[Tensor, "n C 3"]:
         """Derivatives of vertices by that person's unknowns: angles of the joints in ``rows``, heading, x, z, height."""

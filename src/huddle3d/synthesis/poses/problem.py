@@ -130,6 +130,11 @@ class Problem:
         self.carried = torch.tensor([p in plan.carried for p in range(len(out.vertices))])
         leg = torch.tensor(["leg" in body.joint_names[j] for j in self.rows.tolist()])
         self.fixed = (leg & ~self.carried[:, None])[..., None] & torch.tensor(bool(plan.carried))
+        self.still = torch.zeros(len(out.vertices), dtype=torch.bool)
+        for person, sides in plan.still:
+            ends = tuple("." + s[0].upper() for s in sides)
+            self.still[person] = True
+            self.fixed[person, :, 0] = torch.tensor([not self.body.joint_names[j].endswith(ends) for j in self.rows.tolist()])
 
     def bodies(self, angles: Tensor, yaw: Tensor, place: Tensor, height: Tensor) -> tuple[BodyParams, BodyOutput]:
         """Bodies that stand on the floor: the height follows from the feet."""

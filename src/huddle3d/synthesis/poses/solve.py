@@ -13,6 +13,7 @@ from huddle3d.scene import BodyParams
 from huddle3d.synthesis.poses.contacts import probes
 from huddle3d.synthesis.poses.goals import Plan
 from huddle3d.synthesis.poses.problem import Problem, SolveConfig
+from huddle3d.synthesis.poses.rows import is_row, solve_row
 from huddle3d.synthesis.poses.settle import settle
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class _Descent:
     def step(self, loss: Tensor, rate: float) -> None:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        before = self.angles.detach().clone()
+        before, stood = self.angles.detach().clone(), [x.detach().clone() for x in (self.yaw, self.place, self.height)]
         for group, share in zip(self.optimiser.param_groups, (1.0, 0.2)):
             group["lr"] = rate * share
         self.optimiser.step()
@@ -59,13 +60,16 @@ class _Descent:
             moved = torch.where(self.problem.fixed, before, moved)
             limits = self.problem.limits
             self.angles.copy_(torch.maximum(torch.minimum(moved, limits[..., 1]), limits[..., 0]))
+            still = self.problem.still
+            for x, was in zip((self.yaw, self.place, self.height), stood):
+                x.copy_(torch.where(still.unflatten(0, (-1, *[1] * (x.ndim - 1))), was, x))
 
 
 def solve_interaction(plan: Plan, body: BodyModel, config: SolveConfig | None = None, *, progress: Progress = silent) -> BodyParams:
     """Poses and places that reach the plan's goals without interpenetration, inside the joint limits, feet on the floor.
 
     The upper body, fingers, the heading and the place on the floor move; legs keep the plan's pose, except of people who are carried.
-    Deterministic on one machine.
+    Rows that do not come out at once are solved again link by link. Deterministic on one machine.
     """
     config = config or SolveConfig()
     best, least = plan.params, float("inf")
@@ -74,7 +78,14 @@ def solve_interaction(plan: Plan, body: BodyModel, config: SolveConfig | None = 
         # People who want nothing of each other need no search.
         steps = config.steps * (attempt if apart else 1 + attempt)
         problem = Problem(plan, body, config)
-        found = _search(problem, config, steps, lambda f, start=attempt: progress((start + f) / (1 + start), "posing"))
+
+        def told(f: float, start: int = attempt) -> None:
+            progress((start + f) / (1 + start), "posing")
+
+        if attempt and is_row(plan):
+            found = solve_row(plan, lambda link: _settled(link, body, config))
+        else:
+            found = _search(problem, config, steps, told)
         with torch.no_grad():
             params, left = settle(problem, found)
         if left < least:
@@ -83,6 +94,14 @@ def solve_interaction(plan: Plan, body: BodyModel, config: SolveConfig | None = 
             break
     progress(1.0, "posing")
     return best
+
+
+def _settled(plan: Plan, body: BodyModel, config: SolveConfig) -> BodyParams:
+    """One search, settled."""
+    problem = Problem(plan, body, config)
+    found = _search(problem, config, config.steps, lambda _: None)
+    with torch.no_grad():
+        return settle(problem, found)[0]
 
 
 def _search(problem: Problem, config: SolveConfig, steps: int, progress: Callable[[float], None]) -> BodyParams:
