@@ -8,7 +8,7 @@ import torch
 
 from huddle3d.errors import InputError
 from huddle3d.evaluation import EvaluateConfig, evaluate_scene, evaluation_cameras, image_metrics
-from huddle3d.geometry import Camera, look_at
+from huddle3d.geometry import Camera, apply, look_at, rotation_y, se3
 from huddle3d.scene import Bodies, BodyParams
 
 from .shapes import cube, person, sphere
@@ -85,6 +85,23 @@ def test_similarity_alignment_undoes_a_similarity(rng):
         evaluate_scene(moved, truth, replace(QUICK, alignment="similarity"))
     with pytest.raises(InputError):
         evaluate_scene(moved, truth, QUICK, predicted_bodies=bodies(landmarks, ("a", "z")), true_bodies=bodies(landmarks))
+
+
+@pytest.mark.parametrize("turn_deg", [0.0, 90.0, 180.0])
+def test_a_world_that_is_turned_with_its_camera_changes_nothing(rng, turn_deg):
+    truth = pair()
+    landmarks = 0.2 * torch.randn(2, 75, 3, generator=rng) + torch.tensor([[[-0.25, 0.0, 0.0]], [[0.25, 0.0, 0.0]]])
+    camera = Camera.perspective(500, 400, 400, look_at(torch.tensor([0.3, 0.5, 3.0]), torch.zeros(3)))
+    T = se3(rotation_y(torch.deg2rad(torch.tensor(turn_deg))), torch.tensor([0.3, -0.1, 0.2])) @ torch.diag(torch.tensor([1.2, 1.2, 1.2, 1.0]))
+    eye = apply(T, camera.centre[None])[0]
+    turned_camera = Camera.perspective(500, 400, 400, look_at(eye, apply(T, torch.zeros(1, 3))[0]))
+    moved = [replace(m, vertices=apply(T, m.vertices)) for m in truth]
+    given = {"predicted_bodies": replace(bodies(apply(T, landmarks)), camera=turned_camera), "true_bodies": replace(bodies(landmarks), camera=camera)}
+    m = evaluate_scene(moved, truth, replace(QUICK, alignment="similarity"), camera=camera, **given)
+    assert [(p.name, p.predicted_name) for p in m.people] == [("a", "a"), ("b", "b")]
+    assert m.group.p2s_cm < 1e-2 and m.bodies.absolute_mpjpe_mm < 0.1
+    alone = evaluate_scene(moved[1:], truth, replace(QUICK, alignment="similarity"), camera=camera, **given)
+    assert [(p.name, p.predicted_name) for p in alone.people] == [("b", "b")] and alone.missed == ("a",)
 
 
 def test_normals_of_a_sphere_against_a_turned_cube_are_bounded():

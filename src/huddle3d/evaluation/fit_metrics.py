@@ -14,6 +14,7 @@ from torch import Tensor
 from huddle3d.errors import InputError
 from huddle3d.evaluation.depth_order import depth_order
 from huddle3d.evaluation.joints import body_metrics
+from huddle3d.evaluation.matching import best_pairs, picture_distance
 from huddle3d.evaluation.region_contacts import TouchingBodies, region_contacts
 from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.geometry import apply, umeyama
@@ -111,16 +112,10 @@ def match_in_picture(predicted: Bodies, sample: EvaluationSample) -> list[tuple[
 
     Worlds of different origin and scale share the picture, so this needs no alignment.
     """
-    from scipy.optimize import linear_sum_assignment
-
     truth = true_joints(sample)
     known = torch.isfinite(truth).all(-1).all(0)
-    uv_t, _ = sample.camera.project(truth[:, known])
-    uv_p, _ = predicted.camera.project(predicted.landmarks[:, BODY][:, known].to(truth))
-    size = (uv_t.amax(1) - uv_t.amin(1)).amax(-1)
-    cost = (uv_p[:, None] - uv_t[None]).norm(dim=-1).mean(-1) / size[None]
-    rows, columns = linear_sum_assignment(cost.double().numpy())
-    return sorted(((int(i), int(j)) for i, j in zip(rows, columns) if cost[i, j] < _MATCH_LIMIT), key=lambda pair: pair[1])
+    cost = picture_distance(predicted.landmarks[:, BODY][:, known], predicted.camera, truth[:, known], sample.camera)
+    return [(i, j) for i, j in best_pairs(cost) if cost[i, j] < _MATCH_LIMIT]
 
 
 def fit_metrics(predicted: Bodies, sample: EvaluationSample, body: BodyModel, *, pairs: Sequence[tuple[int, int]] | None = None) -> FitMetrics:

@@ -16,7 +16,7 @@ from huddle3d.evaluation.contacts import contact_metrics
 from huddle3d.evaluation.joints import BodyMetrics, body_metrics
 from huddle3d.evaluation.levels import interaction
 from huddle3d.evaluation.lpips import Lpips, load_lpips
-from huddle3d.evaluation.matching import match_people
+from huddle3d.evaluation.matching import best_pairs, match_people, picture_distance
 from huddle3d.evaluation.metrics import EvaluateConfig, Metrics, PersonMetrics
 from huddle3d.evaluation.surface import Mesh, SurfaceMetrics, mean_surface, pair_surfaces, sample_with_normals
 from huddle3d.evaluation.unseen import SightMap
@@ -56,6 +56,22 @@ def _check(predicted: Sequence[PersonMesh], truth: Sequence[PersonMesh], config:
         raise InputError("Alignment 'similarity' needs predicted and true bodies.", next_step="Give both, or use alignment 'none'.")
     for mesh in (*predicted, *truth):
         sample_with_normals(mesh.vertices, mesh.faces, 1)
+
+
+def _match(
+    predicted: Sequence[PersonMesh],
+    truth: Sequence[PersonMesh],
+    config: EvaluateConfig,
+    camera: Camera | None,
+    bodies: tuple[Bodies | None, Bodies | None],
+    generator: torch.Generator,
+) -> tuple[tuple[int, int], ...]:
+    """Pairs (predicted, true): by surfaces in one world; in the picture where the similarity between the worlds is yet to be found."""
+    p, t = bodies
+    if config.alignment == "similarity" and camera is not None and p is not None and t is not None:
+        joints = [b.landmarks[_rows(b, [m.name for m in people])][:, BODY] for b, people in ((p, predicted), (t, truth))]
+        return best_pairs(picture_distance(joints[0], p.camera, joints[1], camera))
+    return match_people(_points(predicted, 2000, generator), _points(truth, 2000, generator))
 
 
 def _measure_bodies(
@@ -120,8 +136,9 @@ def evaluate_scene(
 ) -> Metrics:
     """Compare predicted people with true ones; meshes in metres, in one world (or up to a similarity, see ``config.alignment``).
 
-    People are matched by the assignment with the smallest total surface distance. If alignment is asked for, they are matched first by position
-    as given, so the two worlds must agree roughly.
+    People are matched by the assignment with the smallest total surface distance; under the alignment ``"similarity"`` with a ``camera``, by that
+    with the smallest total distance of their joints in the picture, so the two worlds may differ in direction, too. Without the camera they
+    are matched by position as given, and the worlds must agree roughly.
 
     Args:
         predicted: one mesh per person.
@@ -140,7 +157,7 @@ def evaluate_scene(
         seen_from = predicted_bodies.camera if predicted_bodies is not None else None
         T = align_surfaces(predicted, truth, predicted_camera=seen_from, true_camera=camera, seed=config.seed)
         predicted = [replace(m, vertices=apply(T, m.vertices)) for m in predicted]
-    pairs = match_people(_points(predicted, 2000, generator), _points(truth, 2000, generator))
+    pairs = _match(predicted, truth, config, camera, (predicted_bodies, true_bodies), generator)
     order = [i for i, _ in pairs]
     matched_t = [truth[j] for _, j in pairs]
     everyone, bodies = list(predicted), None
