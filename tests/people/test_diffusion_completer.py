@@ -1,6 +1,8 @@
 """Completion by diffusion with random weights: sizes, ranges, the photo's pixels, strange groups; and the upsampling by itself."""
 
 import dataclasses
+import importlib.util
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from huddle3d.diffusion.multiview import MultiViewModel, ViewInputs, Views, save
 from huddle3d.errors import InputError, WeightsMissingError
 from huddle3d.geometry import canonical_cameras
 from huddle3d.networks import EMBEDDED_64
-from huddle3d.people import CompleteConfig, DiffusionCompleter, DiffusionConfig, complete, completer_of
+from huddle3d.people import CompleteConfig, DiffusionCompleter, DiffusionConfig, FoundationCompleter, complete, completer_of
 from huddle3d.people._diffusion_completer import completion_digest, views_of
 from huddle3d.people._guided_upsampling import upsample_views
 from huddle3d.scene import CompletedViews, ViewSet
@@ -135,6 +137,32 @@ def test_model_by_file(tmp_path):
     assert len({before, completion_digest(config.diffusion), completion_digest(DiffusionConfig())}) == 3
     with pytest.raises(WeightsMissingError, match="none.safetensors"):
         completer_of(CompleteConfig(method="diffusion", diffusion=DiffusionConfig(weights=tmp_path / "none.safetensors")))
+
+
+def test_foundation_size_by_its_folder(tmp_path):
+    """Tiny random weights in the published layout; 24² pixels brought to the views' 64²."""
+    pytest.importorskip("transformers")
+    published = load_helper("diffusion", "published_folder")
+    published.write_checkpoint(tmp_path / "networks")
+    published.write_control(tmp_path / "control")
+    settings = DiffusionConfig(weights=tmp_path / "networks", control=tmp_path / "control", steps=2, wears=("red shirt",))
+    made = completer_of(CompleteConfig(method="diffusion", diffusion=settings))
+    assert isinstance(made, FoundationCompleter) and made.name == "diffusion-24"
+    made.prior = Grey()  # type: ignore[assignment]
+    views = standing(2, hidden=(1,), empty=(4,))
+    out = complete(views, body=None, completer=made)  # type: ignore[arg-type]
+    check(out, views)
+    assert float(out.alpha_inst[:, 4].max()) == 0
+    assert completion_digest(settings) != completion_digest(dataclasses.replace(settings, control=None))
+
+
+def load_helper(room, name):
+    """A helper of another room's tests."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / room / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 # upsampling by itself

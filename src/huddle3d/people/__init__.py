@@ -6,7 +6,16 @@ from huddle3d.people._surface_network import SurfaceNetwork, observe_surface, re
 from huddle3d.people._view_maps import CONDITION_CHANNELS, ViewMaps, condition_of, picture_of, shrink, view_maps
 from huddle3d.people.canonical import CanonicalConfig, PartialConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
-from huddle3d.people.complete import BodyPrior, CompleteConfig, Completer, DiffusionCompleter, DiffusionConfig, complete, completer_of
+from huddle3d.people.complete import (
+    BodyPrior,
+    CompleteConfig,
+    Completer,
+    DiffusionCompleter,
+    DiffusionConfig,
+    FoundationCompleter,
+    complete,
+    completer_of,
+)
 from huddle3d.people.export import BODY_FORMATS, BodyFormat, coco_image, export_bodies, fitted_keypoints, read_run
 from huddle3d.people.measure import Measurements, measure_people
 from huddle3d.people.outputs import scene_of, versions, write_outputs
@@ -43,6 +52,7 @@ __all__ = [
     "DiffusionCompleter",
     "DiffusionConfig",
     "Figure",
+    "FoundationCompleter",
     "Given",
     "Listener",
     "Measurements",

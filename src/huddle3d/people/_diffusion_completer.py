@@ -25,6 +25,7 @@ from huddle3d.diffusion.multiview import (
     read_multiview,
 )
 from huddle3d.errors import InputError, WeightsMissingError
+from huddle3d.io import display_name
 from huddle3d.people._body_prior import BodyPrior
 from huddle3d.people._guided_upsampling import UpsamplingConfig, upsample_views
 from huddle3d.people._view_maps import ViewMaps, condition_of, picture_of, view_maps
@@ -32,7 +33,18 @@ from huddle3d.progress import Progress, silent
 from huddle3d.scene import CompletedViews, ViewSet
 from huddle3d.weights import registry
 
-__all__ = ["DiffusionCompleter", "DiffusionConfig", "Upsampler", "completion_digest", "known_photo", "view_inputs", "views_of", "views_of_maps"]
+__all__ = [
+    "DiffusionCompleter",
+    "DiffusionConfig",
+    "Upsampler",
+    "completed_views",
+    "completion_digest",
+    "known_photo",
+    "part_of",
+    "view_inputs",
+    "views_of",
+    "views_of_maps",
+]
 
 Upsampler = Callable[[Views, ViewMaps, ViewInputs], Views]
 """The network's small pictures, what it was told at that size, and the same at full size, to full pictures."""
@@ -43,9 +55,14 @@ class DiffusionConfig:
     """Completion by a multi-view diffusion model."""
 
     weights: Path | None = None
-    """A model of your own: the safetensors file that `huddle3d train mvd` wrote (the first one of several). Default: the embedded model."""
-    steps: int = 12
-    """Calls of the network."""
+    """A model of your own: the safetensors file that `huddle3d train mvd` wrote (the first one of several), or a folder in PSHuman's layout (foundation
+    size). Default: the embedded model."""
+    control: Path | None = None
+    """Folder of a ControlNet for Stable Diffusion 2.1 that is fed normals; foundation size only."""
+    guidance: float = 1.0
+    """Classifier-free guidance; foundation size only."""
+    steps: int = 0
+    """Calls of the network; 0: 12, at foundation size 40."""
     seed: int = 0
     """Of the noise."""
     wears: tuple[str, ...] = ()
@@ -60,6 +77,21 @@ class DiffusionConfig:
     """Memory for the network's feature maps [GB]; less runs fewer pictures at a time, with the same result."""
     upsampling: UpsamplingConfig = field(default_factory=UpsamplingConfig)
     """From the network's pictures to the views' size."""
+
+    def sampler(self, steps: int) -> SamplerConfig:
+        """The sampler's settings, with this number of steps if none is given."""
+        return SamplerConfig(steps=self.steps or steps, share_group=self.share_group, share_photo=self.share_photo, noise=self.noise)
+
+    def captions(self, people: int) -> list[str]:
+        """Captions of the group and of each person.
+
+        Raises:
+            InputError: more captions than people.
+        """
+        if len(self.wears) > people:
+            raise InputError(f"{len(self.wears)} captions for {people} people.", next_step="Give one for each person, from left to right.")
+        wears = [*self.wears, *[""] * (people - len(self.wears))]
+        return [", and ".join(w for w in wears if w), *wears]
 
 
 def view_inputs(views: ViewSet, prior: CompletedViews) -> ViewInputs:
@@ -82,6 +114,19 @@ def view_inputs(views: ViewSet, prior: CompletedViews) -> ViewInputs:
             rgb=sets(prior.rgb_group, prior.rgb_inst),
             alpha=sets(prior.alpha_group, prior.alpha_inst),
         ),
+    )
+
+
+def completed_views(full: Views, method: str) -> CompletedViews:
+    """The result of a completer from the views of all sets, the group first."""
+    return CompletedViews(
+        method=method,
+        normals_group=full.normals[0],
+        normals_inst=full.normals[1:],
+        rgb_group=full.rgb[0],
+        rgb_inst=full.rgb[1:],
+        alpha_group=full.alpha[0],
+        alpha_inst=full.alpha[1:],
     )
 
 
@@ -112,8 +157,9 @@ def completion_digest(config: DiffusionConfig) -> str:
     if config.weights is None:
         name = next((n for n in MULTIVIEW_WEIGHTS if n in registry()), None)
         return registry()[name].sha256 if name else ""
-    digest = hashlib.sha256()
-    for path in sorted(config.weights.parent.glob(f"{_stem(config.weights)}*.safetensors")):
+    digest, own = hashlib.sha256(), config.weights
+    paths = sorted(own.rglob("*.safetensors")) if own.is_dir() else sorted(own.parent.glob(f"{_stem(own)}*.safetensors"))
+    for path in [*paths, *(sorted(config.control.glob("*.safetensors")) if config.control else [])]:
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
@@ -124,7 +170,7 @@ def _stem(path: Path) -> str:
     return path.stem.split("-00001-of-")[0]
 
 
-def _share(progress: Progress, start: float, end: float) -> Progress:
+def part_of(progress: Progress, start: float, end: float) -> Progress:
     def report(fraction: float, note: str = "") -> None:
         progress(start + (end - start) * fraction, note)
 
@@ -161,7 +207,10 @@ class DiffusionCompleter:
         if config.weights is None:
             model = load_multiview()
         elif not config.weights.is_file():
-            raise WeightsMissingError(f"{config.weights}: no such file.", next_step="Name the file that `huddle3d train mvd` wrote.")
+            raise WeightsMissingError(
+                f"{display_name(config.weights)}: no such file.",
+                next_step="Name the file that `huddle3d train mvd` wrote, or a folder in PSHuman's layout.",
+            )
         else:
             model = read_multiview(config.weights.parent, _stem(config.weights))
         return DiffusionCompleter(model.to(device), config, prior=prior)
@@ -178,29 +227,19 @@ class DiffusionCompleter:
             InputError: more captions than people.
         """
         c, K = self.config, len(views.normals_inst)
-        if len(c.wears) > K:
-            raise InputError(f"{len(c.wears)} captions for {K} people.", next_step="Give one for each person, from left to right.")
-        first = self.prior(views, body=body, progress=_share(progress, 0.0, 0.25))
+        captions = c.captions(K)
+        first = self.prior(views, body=body, progress=part_of(progress, 0.0, 0.25))
         maps = view_maps(views, first, self.model.size)
-        wears = [*c.wears, *[""] * (K - len(c.wears))]
         made = self.model.generate(
             condition_of(maps),
             ViewAdapter(mirrored=()).instance_masks(views.ids, K, self.model.size),
-            [", and ".join(w for w in wears if w), *wears],
+            captions,
             known_photo(maps),
-            SamplerConfig(steps=c.steps, share_group=c.share_group, share_photo=c.share_photo, noise=c.noise),
+            c.sampler(12),
             generator=torch.Generator().manual_seed(c.seed),
             max_bytes=1e9 * c.max_memory_gb,
-            progress=_share(progress, 0.25, 0.9),
+            progress=part_of(progress, 0.25, 0.9),
         )
         full = self.upsampler(views_of(made), maps, view_inputs(views, first))
         progress(1.0, "views")
-        return CompletedViews(
-            method=self.name,
-            normals_group=full.normals[0],
-            normals_inst=full.normals[1:],
-            rgb_group=full.rgb[0],
-            rgb_inst=full.rgb[1:],
-            alpha_group=full.alpha[0],
-            alpha_inst=full.alpha[1:],
-        )
+        return completed_views(full, self.name)

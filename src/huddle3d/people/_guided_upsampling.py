@@ -16,7 +16,7 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, normalize
 
 from huddle3d.diffusion.multiview import ViewInputs, Views
 
-__all__ = ["UpsamplingConfig", "upsample_views"]
+__all__ = ["UpsamplingConfig", "resize_views", "upsample_views"]
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,45 @@ def _one_set(made: Views, coarse: Views, inputs: ViewInputs, config: UpsamplingC
     normals = torch.lerp(_last(beyond[:, :3] / share), normals, inside)
     rgb = torch.lerp(_last(beyond[:, 3:] / share), rgb, inside)
     alpha = _opacity(made, coarse, inputs, config)
+    return _finished(normals, rgb, alpha, inputs)
+
+
+def _finished(normals: Tensor, rgb: Tensor, alpha: Tensor, inputs: ViewInputs) -> Views:
     rgb = torch.lerp(rgb.clamp(0, 1), inputs.rgb, _shown(inputs)[..., None])
     visible = alpha > 0
     return Views(normalize(normals, dim=-1) * visible[..., None], rgb * visible[..., None], alpha)
+
+
+def resize_views(made: Views, inputs: ViewInputs, config: UpsamplingConfig | None = None) -> Views:
+    """Pictures of about the views' own size, brought to it; where the photo shows a pixel, it stays.
+
+    Args:
+        made: the network's output.
+        inputs: what is known and the first completion, at full size.
+        config: how far something may leave the first completion's outline.
+    """
+    config, side, out = config or UpsamplingConfig(), inputs.rgb.shape[2], []
+    for s in range(len(made.rgb)):
+        one, known = _part(made, s), inputs.part(slice(s, s + 1))
+        flat = torch.cat([one.normals, one.rgb, one.alpha[..., None]], -1)[0].movedim(-1, 1)
+        # antialiased: foundation pictures are larger than the views
+        sized = _last(interpolate(flat, (side, side), mode="bilinear", align_corners=False, antialias=True))
+        out.append(_finished(sized[..., :3], sized[..., 3:6], _near(sized[..., 6], known, config), known))
+    return Views(*(torch.cat([getattr(p, name) for p in out]) for name in ("normals", "rgb", "alpha")))
 
 
 def _opacity(made: Views, coarse: Views, inputs: ViewInputs, config: UpsamplingConfig) -> Float[Tensor, "1 V H W"]:
     side = inputs.rgb.shape[2]
     change = made.alpha - coarse.alpha
     change = torch.sign(change) * (change.abs() - config.quiet).clamp_min(0) / (1 - config.quiet)
-    alpha = (inputs.prior.alpha + _up(change[0][:, None], side)[:, 0][None]).clamp(0, 1)
-    radius = max(1, round(config.growth * side))
+    return _near(inputs.prior.alpha + _up(change[0][:, None], side)[:, 0][None], inputs, config)
+
+
+def _near(alpha: Float[Tensor, "1 V H W"], inputs: ViewInputs, config: UpsamplingConfig) -> Float[Tensor, "1 V H W"]:
+    """Nothing far from the first completion; and a pixel that the photo shows belongs to the person, whatever the network says."""
+    radius = max(1, round(config.growth * alpha.shape[-1]))
     near = max_pool2d(inputs.prior.alpha[0][:, None], 2 * radius + 1, 1, radius)[:, 0][None]
-    # a pixel that the photo shows belongs to the person, whatever the network says
-    return torch.where(inputs.seen, inputs.prior.alpha, alpha * (near > 0.5))
+    return torch.where(inputs.seen, inputs.prior.alpha, alpha.clamp(0, 1) * (near > 0.5))
 
 
 def _shown(inputs: ViewInputs) -> Float[Tensor, "1 V H W"]:
@@ -107,21 +132,21 @@ def _bilateral(
     known: Float[Tensor, "V 1 h w"],
     config: UpsamplingConfig,
 ) -> Float[Tensor, "V c H W"]:
-    """Weighted means of the nine coarse cells around each pixel; 0 where none of them is known or alike."""
-    V, c, h, w = values.shape
-    H, W = guide.shape[-2:]
-    y, x = ((torch.arange(n, device=values.device) + 0.5) * m / n - 0.5 for n, m in ((H, h), (W, w)))
-    total = torch.full((V, 1, H, W), 1e-6, dtype=values.dtype, device=values.device)
-    out = torch.zeros(V, c, H, W, dtype=values.dtype, device=values.device)
+    """Weighted means of the nine coarse cells around each pixel; 0 where none of them is known or alike, and outside of the guide's outline."""
+    (c, h, w), (H, W) = values.shape[1:], guide.shape[-2:]
+    # people cover a small part of the pictures: only their pixels are worked on, as rows
+    view, row, column = (guide[:, -1] > 0).nonzero(as_tuple=True)
+    own = guide.movedim(1, -1)[view, row, column]
+    y, x = ((i + 0.5) * m / n - 0.5 for i, m, n in ((row, h, H), (column, w, W)))
+    table = torch.cat([values * known, known, coarse], 1).movedim(1, -1).reshape(-1, c + 1 + coarse.shape[1])
+    total = own.new_zeros(len(own), c + 1)
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            row, column = (y.round() + dy).clamp(0, h - 1).long(), (x.round() + dx).clamp(0, w - 1).long()
-
-            def at(source: Tensor, row: Tensor = row, column: Tensor = column) -> Tensor:
-                return source[:, :, row][:, :, :, column]
-
-            distance = (y - row).square()[:, None] + (x - column).square()[None]
-            apart = (guide - at(coarse)).square().sum(1, keepdim=True)
-            weight = torch.exp(-0.5 * distance / config.reach**2 - 0.5 * apart / config.likeness**2) * at(known)
-            out, total = out + weight * at(values), total + weight
-    return out / total
+            near_y, near_x = (y.round() + dy).clamp(0, h - 1), (x.round() + dx).clamp(0, w - 1)
+            found = table[view * (h * w) + near_y.long() * w + near_x.long()]
+            distance, apart = (y - near_y).square() + (x - near_x).square(), (own - found[:, c + 1 :]).square().sum(1)
+            weight = torch.exp(-0.5 * distance / config.reach**2 - 0.5 * apart / config.likeness**2)
+            total += weight[:, None] * found[:, : c + 1]
+    out = guide.new_zeros(len(guide), H, W, c)
+    out[view, row, column] = total[:, :c] / (total[:, c:] + 1e-6)
+    return out.movedim(-1, 1)

@@ -11,10 +11,21 @@ from huddle3d.bodies import BodyModel
 from huddle3d.errors import ShapeError
 from huddle3d.people._body_prior import BodyPrior, BodyPriorConfig
 from huddle3d.people._diffusion_completer import DiffusionCompleter, DiffusionConfig
+from huddle3d.people._foundation_completer import FoundationCompleter
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import CompletedViews, ViewSet
 
-__all__ = ["BodyPrior", "BodyPriorConfig", "CompleteConfig", "Completer", "DiffusionCompleter", "DiffusionConfig", "complete", "completer_of"]
+__all__ = [
+    "BodyPrior",
+    "BodyPriorConfig",
+    "CompleteConfig",
+    "Completer",
+    "DiffusionCompleter",
+    "DiffusionConfig",
+    "FoundationCompleter",
+    "complete",
+    "completer_of",
+]
 
 
 class Completer(Protocol):
@@ -48,10 +59,14 @@ def completer_of(config: CompleteConfig, *, device: torch.device | str = "cpu") 
 
     Raises:
         WeightsMissingError: ``"diffusion"`` without trained weights.
+        InputError: weights that are not such a model's.
     """
     if config.method == "body-prior":
         return BodyPrior(config.body_prior)
-    return DiffusionCompleter.of(config.diffusion, prior=BodyPrior(config.body_prior), device=device)
+    prior, weights = BodyPrior(config.body_prior), config.diffusion.weights
+    if weights is not None and weights.is_dir():
+        return FoundationCompleter.of(weights, config.diffusion, prior=prior, device=device)
+    return DiffusionCompleter.of(config.diffusion, prior=prior, device=device)
 
 
 def complete(

@@ -2,19 +2,23 @@
 
 from huddle3d.diffusion.multiview.adapter import ViewAdapter, ViewInputs, Views
 from huddle3d.diffusion.multiview.denoiser import NetworkDenoiser, PictureConditions, sets_at_once
+from huddle3d.diffusion.multiview.foundation import FoundationModel, view_prompts
 from huddle3d.diffusion.multiview.model import MULTIVIEW_WEIGHTS, MultiViewModel, first_completion, load_multiview, read_multiview, save_multiview
+from huddle3d.diffusion.multiview.published import PublishedNetworks, read_control, read_published, read_unet
 from huddle3d.diffusion.multiview.sampling import Composition, Denoiser, SamplerConfig, sample_views
 from huddle3d.diffusion.multiview.schedule import NoiseSchedule, Prediction, check_prediction
 
 __all__ = [
     "Composition",
     "Denoiser",
+    "FoundationModel",
     "MULTIVIEW_WEIGHTS",
     "MultiViewModel",
     "NetworkDenoiser",
     "NoiseSchedule",
     "PictureConditions",
     "Prediction",
+    "PublishedNetworks",
     "SamplerConfig",
     "ViewAdapter",
     "ViewInputs",
@@ -22,8 +26,12 @@ __all__ = [
     "check_prediction",
     "first_completion",
     "load_multiview",
+    "read_control",
     "read_multiview",
+    "read_published",
+    "read_unet",
     "sample_views",
     "save_multiview",
     "sets_at_once",
+    "view_prompts",
 ]
