@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from huddle3d.diffusion.multiview import SamplerConfig, read_multiview, save_multiview
+from huddle3d.diffusion.multiview import SamplerConfig, ViewInputs, Views, read_multiview, save_multiview
 from huddle3d.errors import InputError, ShapeError
 from huddle3d.networks import MultiViewConfig, UpsamplerConfig, ViewUpsampler
-from huddle3d.people import ViewMaps, condition_of
+from huddle3d.people import ViewMaps, condition_of, large_pictures, learned_upsampler, read_upsampler, upsampler_guide
 from huddle3d.training.mvd import (
     Draw,
     MvdTraining,
@@ -20,15 +20,12 @@ from huddle3d.training.mvd import (
     baseline_pictures,
     completed_pictures,
     draw_photos,
-    large_pictures,
     make_batch,
     mirrored_maps,
     network_space,
-    read_upsampler,
     sample_views,
     train_mvd,
     train_upsampler,
-    upsampler_guide,
 )
 from huddle3d.training.mvd.train import denoising_loss
 from huddle3d.training.views import Patches, TrueMaps, ViewSample, read_view_bank
@@ -267,3 +264,33 @@ def test_upsampler_learns_to_use_its_guide(bank, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes((tmp_path / "up" / "upsampler.safetensors").read_bytes()[:500])
     with pytest.raises(InputError, match="bad"):
         read_upsampler(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_fresh_upsampler_carries_a_change_of_colour_to_full_size(side):
+    """A square that is 0.1 redder than the baseline says: so is the full view, but not where the photo is seen."""
+    network = ViewUpsampler().eval().requires_grad_(False)
+    step = side // 16
+    alpha = torch.zeros(1, 6, 16, 16)
+    alpha[..., 4:12, 4:12] = 1
+    up = torch.tensor([0.0, 0.0, 1.0])
+
+    def views(a, red):
+        return Views(a[..., None] * up, a[..., None] * torch.tensor([red, 0.4, 0.2]), a)
+
+    def large(t):
+        return t.repeat_interleave(step, 2).repeat_interleave(step, 3)
+
+    seen = torch.zeros(1, 6, side, side, dtype=torch.bool)
+    seen[:, 0, side // 2 :, side // 4 : 3 * side // 4] = True
+    prior = views(large(alpha), 0.5)
+    inputs = ViewInputs(prior.normals, prior.rgb * seen[..., None], seen, prior)
+    out = learned_upsampler(network)(views(alpha, 0.6), None, inputs)
+    assert out.rgb.shape == (1, 6, side, side, 3)
+    inner = slice(6 * step, 10 * step)
+    told = out.rgb[:, 1, inner, inner]
+    assert torch.allclose(told, torch.tensor([0.6, 0.4, 0.2]).expand_as(told), atol=1e-3)
+    kept = out.rgb[:, 0, 9 * step : 10 * step, 7 * step : 9 * step]
+    assert torch.allclose(kept, torch.tensor([0.5, 0.4, 0.2]).expand_as(kept), atol=0.02)
+    assert float(out.alpha[..., :step, :].max()) == 0 and float(out.alpha[:, 1, inner, inner].min()) > 0.99
+    assert torch.allclose(out.normals[:, 2, inner, inner], up.expand(1, 4 * step, 4 * step, 3), atol=1e-3)

@@ -1,6 +1,7 @@
 """HUG3D: one photograph → one textured mesh per person."""
 
 from huddle3d.people._html import Figure, Section, page, table
+from huddle3d.people._learned_upsampling import large_pictures, learned_upsampler, read_upsampler, save_upsampler, upsampler_guide
 from huddle3d.people._surface import RELIEF_M, SurfaceWindows, WindowSurface, mask_logits, predicted_normals, surface_windows, understand
 from huddle3d.people._surface_network import SurfaceNetwork, observe_surface, read_surface_network, save_surface_network
 from huddle3d.people._view_maps import CONDITION_CHANNELS, ViewMaps, condition_of, picture_of, shrink, view_maps
@@ -67,6 +68,8 @@ __all__ = [
     "canonicalise",
     "carve",
     "complete",
+    "learned_upsampler",
+    "large_pictures",
     "completer_of",
     "condition_of",
     "measure_people",
@@ -74,11 +77,14 @@ __all__ = [
     "paint",
     "picture_of",
     "plain",
+    "save_upsampler",
+    "read_upsampler",
     "reconstruct",
     "run_photo",
     "scene_of",
     "shrink",
     "table",
+    "upsampler_guide",
     "versions",
     "view_maps",
     "write_outputs",

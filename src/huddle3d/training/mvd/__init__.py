@@ -4,14 +4,7 @@ from huddle3d.training.mvd.batches import Draw, ViewBatch, draw_photos, make_bat
 from huddle3d.training.mvd.config import MvdTraining, Prediction, RunSettings, UpsamplerTraining
 from huddle3d.training.mvd.model import ViewDenoiser, sample_views
 from huddle3d.training.mvd.train import MvdValidation, train_mvd, validate_mvd
-from huddle3d.training.mvd.upsampler import (
-    UpsamplerValidation,
-    large_pictures,
-    read_upsampler,
-    train_upsampler,
-    upsampler_guide,
-    validate_upsampler,
-)
+from huddle3d.training.mvd.upsampler import UpsamplerValidation, train_upsampler, validate_upsampler
 from huddle3d.training.mvd.validate import Scores, Tally, baseline_pictures, completed_pictures, picture_sheet
 
 __all__ = [
@@ -29,16 +22,13 @@ __all__ = [
     "baseline_pictures",
     "completed_pictures",
     "draw_photos",
-    "large_pictures",
     "make_batch",
     "mirrored_maps",
     "network_space",
     "picture_sheet",
-    "read_upsampler",
     "sample_views",
     "train_mvd",
     "train_upsampler",
-    "upsampler_guide",
     "validate_mvd",
     "validate_upsampler",
 ]

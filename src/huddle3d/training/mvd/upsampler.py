@@ -9,40 +9,23 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name, prepare_output_dir, write_image
-from huddle3d.networks import UpsamplerConfig, ViewUpsampler
-from huddle3d.people import ViewMaps, picture_of, shrink
+from huddle3d.io import display_name, prepare_output_dir, write_image
+from huddle3d.networks import ViewUpsampler
+from huddle3d.people import ViewMaps, large_pictures, save_upsampler, shrink, upsampler_guide
 from huddle3d.progress import Progress, silent
 from huddle3d.training.mvd.config import UpsamplerTraining
 from huddle3d.training.mvd.run import TrainingRun
 from huddle3d.training.views import TrueMaps, ViewBank, decode
 
-__all__ = ["UpsamplerValidation", "large_pictures", "read_upsampler", "train_upsampler", "upsampler_guide", "validate_upsampler"]
+__all__ = ["UpsamplerValidation", "train_upsampler", "validate_upsampler"]
 
 Log = Callable[[int, dict[str, float], Float[Tensor, "H W 3"] | None], None]
-
-
-def large_pictures(
-    normals: Float[Tensor, "*n h w 3"], colours: Float[Tensor, "*n h w 3"], alpha: Float[Tensor, "*n h w"]
-) -> Float[Tensor, "*n 7 h w"]:
-    """Normals, colours on white and opacity, in [-1, 1], channels first: what is enlarged."""
-    return torch.cat([normals, picture_of(colours, alpha), 2 * alpha[..., None] - 1], -1).movedim(-1, -3).contiguous()
-
-
-def upsampler_guide(given: ViewMaps) -> Float[Tensor, "*n 14 h w"]:
-    """What is known at full size: body normals 3, seen colours 3 (0 elsewhere), their mask 1, the baseline's normals 3, colours on white 3, opacity 1."""
-    seen = given.seen[..., None]
-    parts = [given.body_normals, (2 * given.rgb - 1) * seen, seen, given.prior_normals, picture_of(given.prior_rgb, given.prior_alpha)]
-    return torch.cat([*parts, 2 * given.prior_alpha[..., None] - 1], -1).movedim(-1, -3).contiguous()
 
 
 def _small(maps: TrueMaps | ViewMaps, factor: int) -> Float[Tensor, "n 7 h w"]:
@@ -138,37 +121,6 @@ def validate_upsampler(
     )
     lines = [torch.cat([x[k, c] for x in (base, told, p.large) for c in (slice(3, 6), slice(0, 3))], -1) for k in range(min(6, len(told)))]
     return report, ((torch.cat(lines, 1) + 1) / 2).clamp(0, 1).permute(1, 2, 0)
-
-
-def save_upsampler(path: str | os.PathLike[str], model: ViewUpsampler, *, note: dict[str, object]) -> None:
-    """One safetensors file in half precision; complete or absent, replaces what was there."""
-    state = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in model.state_dict().items()}
-    header = {"kind": "huddle3d-view-upsampler", "version": 1, "config": asdict(model.config), "note": note}
-    with atomic_file(path, overwrite=True) as tmp:
-        save_file(state, tmp, metadata={"huddle3d": json.dumps(header)})
-
-
-def read_upsampler(path: str | os.PathLike[str]) -> ViewUpsampler:
-    """A network written by :func:`save_upsampler`, in evaluation mode on the CPU.
-
-    Raises:
-        InputError: not such a file, or tensors of another shape than its config says.
-    """
-    try:
-        with safe_open(str(Path(path)), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
-            state = {k: file.get_tensor(k).float() for k in file.keys()}
-        if header.get("kind") != "huddle3d-view-upsampler":
-            raise ValueError("its header is another program's")
-        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
-        model = ViewUpsampler(UpsamplerConfig(**settings))
-        model.load_state_dict(state)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as e:
-        why = str(e).splitlines()[0]
-        raise InputError(
-            f"{display_name(path)}: not the weights of an upsampler.", why=f"{why}.", next_step="Train them with `huddle3d train upsampler`."
-        ) from e
-    return model.eval().requires_grad_(False)
 
 
 def train_upsampler(
