@@ -28,6 +28,7 @@ from huddle3d.errors import InputError, WeightsMissingError
 from huddle3d.io import display_name
 from huddle3d.people._body_prior import BodyPrior
 from huddle3d.people._guided_upsampling import UpsamplingConfig, upsample_views
+from huddle3d.people._learned_upsampling import learned_upsampler, read_upsampler
 from huddle3d.people._view_maps import ViewMaps, condition_of, picture_of, view_maps
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import CompletedViews, ViewSet
@@ -75,6 +76,8 @@ class DiffusionConfig:
     """``"literal"``: mix noisy pictures as the paper's formulas say, although their noise shrinks."""
     max_memory_gb: float = 1.5
     """Memory for the network's feature maps [GB]; less runs fewer pictures at a time, with the same result."""
+    upsampler: Path | None = None
+    """A learned upsampler: the file that `huddle3d train upsampler` wrote. Default: joint bilateral upsampling, which needs no training."""
     upsampling: UpsamplingConfig = field(default_factory=UpsamplingConfig)
     """From the network's pictures to the views' size."""
 
@@ -154,12 +157,18 @@ def known_photo(maps: ViewMaps) -> tuple[Float[Tensor, "S V 4 h w"], Float[Tenso
 
 def completion_digest(config: DiffusionConfig) -> str:
     """Which weights a configuration names, for a result's provenance; empty if there are none."""
-    if config.weights is None:
+    own, paths, embedded = config.weights, [], ""
+    if own is None:
         name = next((n for n in MULTIVIEW_WEIGHTS if n in registry()), None)
-        return registry()[name].sha256 if name else ""
-    digest, own = hashlib.sha256(), config.weights
-    paths = sorted(own.rglob("*.safetensors")) if own.is_dir() else sorted(own.parent.glob(f"{_stem(own)}*.safetensors"))
-    for path in [*paths, *(sorted(config.control.glob("*.safetensors")) if config.control else [])]:
+        embedded = registry()[name].sha256 if name else ""
+    else:
+        paths = sorted(own.rglob("*.safetensors")) if own.is_dir() else sorted(own.parent.glob(f"{_stem(own)}*.safetensors"))
+        paths += sorted(config.control.glob("*.safetensors")) if config.control else []
+    paths += [config.upsampler] if config.upsampler is not None and config.upsampler.is_file() else []
+    if own is None and not paths:
+        return embedded
+    digest = hashlib.sha256(embedded.encode())
+    for path in paths:
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
@@ -213,7 +222,8 @@ class DiffusionCompleter:
             )
         else:
             model = read_multiview(config.weights.parent, _stem(config.weights))
-        return DiffusionCompleter(model.to(device), config, prior=prior)
+        enlarge = None if config.upsampler is None else learned_upsampler(read_upsampler(config.upsampler).to(device))
+        return DiffusionCompleter(model.to(device), config, prior=prior, upsampler=enlarge)
 
     @property
     def name(self) -> str:
