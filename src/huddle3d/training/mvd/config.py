@@ -28,7 +28,7 @@ class RunSettings:
     """Decay of the running mean of the weights, which is what is kept (faster in the first steps)."""
     validation_share: float = 0.1
     """Share of the bank's files that are kept for validation, if no other bank is given for it."""
-    validate_every: float = 5.0
+    validate_every: float = 15.0
     """Minutes between two validations."""
     bf16: bool = False
     """Compute in half precision (bfloat16) where that is safe."""
@@ -68,9 +68,9 @@ class MvdTraining(RunSettings):
     """Share with red, green and blue exchanged, and without captions."""
     mirror: float = 0.5
     """Share that is mirrored."""
-    validation_photos: int = 24
+    validation_photos: int = 12
     """Most photographs that are measured."""
-    sampling_steps: int = 8
+    sampling_steps: int = 4
     """Sampling steps of the validation, beside one."""
 
 
