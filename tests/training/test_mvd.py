@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from huddle3d.cli import main
 from huddle3d.diffusion.multiview import SamplerConfig, ViewInputs, Views, read_multiview, save_multiview
 from huddle3d.errors import InputError, ShapeError
 from huddle3d.networks import MultiViewConfig, UpsamplerConfig, ViewUpsampler
@@ -294,3 +295,15 @@ def test_fresh_upsampler_carries_a_change_of_colour_to_full_size(side):
     assert torch.allclose(kept, torch.tensor([0.5, 0.4, 0.2]).expand_as(kept), atol=0.02)
     assert float(out.alpha[..., :step, :].max()) == 0 and float(out.alpha[:, 1, inner, inner].min()) > 0.99
     assert torch.allclose(out.normals[:, 2, inner, inner], up.expand(1, 4 * step, 4 * step, 3), atol=1e-3)
+
+
+def test_command_trains_and_goes_on(bank, tmp_path, capsys):
+    small = "--config.sets 2 --config.per-view-steps 1 --config.unmasked-steps 1 --config.validation-photos 1 --config.sampling-steps 1".split()
+    small += "--config.network.widths 16 32 --config.network.layers 1 --config.network.heads 1 2 --config.network.attention False True".split()
+    small += f"--config.network.size {SIDE} --config.network.channels 4 --config.network.condition-channels 11 --config.network.text-width 16".split()
+    small += "--config.network.class-width 10 --config.network.no-face-slot --config.network.norm-groups 4 --config.network.patch 1".split()
+    run = ["train", "mvd", "--bank", str(bank.folder), "--output", str(tmp_path / "run"), "--device", "cpu", "--minutes", "2"]
+    assert main([*run, "--steps", "1", *small]) == 0 and main([*run, "--steps", "2", *small]) == 0
+    assert "body-prior" in capsys.readouterr().err
+    assert [json.loads(t)["step"] for t in (tmp_path / "run" / "log.jsonl").read_text().splitlines()] == [1, 2]
+    assert main([*run, "--minutes", "0"]) == 2 and main(["train", "upsampler", "--bank", str(tmp_path), "--output", str(tmp_path / "up")]) == 2
