@@ -34,7 +34,7 @@ def print_table(head: list[str], rows: list[list[str]]) -> None:
 
 
 def found(tree: dict[str, Any], protocol: str) -> str:
-    """People found of all people."""
+    """People found of all people, in scenes with a result."""
     measured = [s["metrics"] for s in tree["scenes"] if s["protocol"] == protocol and s.get("metrics")]
     total = sum(m["people_true"] for m in measured)
     return f"{total - sum(len(m['missed']) for m in measured)}/{total}"
@@ -57,7 +57,7 @@ def whole(trees: list[dict[str, Any]]) -> None:
                 text = cell(tree["median"][protocol].get(key), digits)
                 cells.append(text + (f" [{spread['low']:z.{digits}f}, {spread['high']:z.{digits}f}]" if spread else ""))
             rows.append([tree["suite"], protocol, scenes_of(tree, protocol), found(tree, protocol), *cells])
-    print_table(["suite", "bodies", "scenes", "people", *(h for h, _ in COLUMNS.values())], rows)
+    print_table(["suite", "bodies", "scenes", "people found in them", *(h for h, _ in COLUMNS.values())], rows)
 
 
 def groups(trees: list[dict[str, Any]], key: str, word: str) -> None:

@@ -51,4 +51,9 @@ def test_a_folder_without_clothes_is_refused_before_anything_is_written(made: li
 
 def test_a_family_for_two_is_refused_for_three(made: list[SceneSpec], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["synth", "--output", str(tmp_path / "out"), "--people", "3", "--family", "hug"]) != 0
-    assert "hug" in capsys.readouterr().err and made == []
+    assert "hug" in capsys.readouterr().err and made == [] and not (tmp_path / "out").exists()
+
+
+def test_recorded_motion_needs_python(made: list[SceneSpec], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["synth", "--output", str(tmp_path / "out"), "--family", "motion"]) == 2
+    assert "MotionSpec" in capsys.readouterr().err and made == [] and not (tmp_path / "out").exists()

@@ -279,6 +279,13 @@ def test_damaged_arrays_and_pickles_are_refused(hi4d):
     (base / "seg/instance/1/mesh-f00011.npz").write_bytes(b"PK not a zip")
     with pytest.raises(InputError):
         sample.load()
+    np.savez_compressed(base / "meta.npz", start=11, end=12, contact_ids=np.arange(4000), mono_cam=4)
+    data = bytearray((base / "meta.npz").read_bytes())
+    at = data.find(b"contact_ids.npy") + 100
+    data[at : at + 40] = b"\xff" * 40  # damaged where it is compressed
+    (base / "meta.npz").write_bytes(bytes(data))
+    with pytest.raises(InputError, match="damaged"):
+        open_dataset("hi4d", hi4d)
     np.savez(base / "meta.npz", start=11, end=12, contact_ids=np.array([{"a": 1}], dtype=object), mono_cam=4)  # needs a pickle
     with pytest.raises(InputError):
         open_dataset("hi4d", hi4d)

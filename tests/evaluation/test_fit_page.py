@@ -60,6 +60,13 @@ def test_a_data_set_without_bodies_shows_its_people(sample, truth, body):  # noq
     assert np.array_equal(drawn.photo, drawn.fitted) and not np.array_equal(drawn.photo, drawn.truth) and (drawn.around[240:] == 255).all()
 
 
+def test_a_data_set_without_bodies_and_surfaces_shows_the_fit_alone(sample, truth, body):  # noqa: F811
+    blind = replace(sample, bodies=None, joints=truth.landmarks[:, :17], meshes=())
+    drawn = draw_fit(blind, truth, body.faces.long())
+    assert np.array_equal(drawn.truth, drawn.photo) and not np.array_equal(drawn.fitted, drawn.photo)
+    assert (drawn.around[:240] == 255).all() and not (drawn.around[240:] == 255).all()
+
+
 def test_the_page_holds_tables_pictures_and_no_script(pictures, sample, truth, body):  # noqa: F811
     failed = draw_fit(sample, None, body.faces.long())
     good = FitResult("hug_1", "hug", "true", "full", FitMetrics(2, 2, 0, pa_mpjpe_mm=12.5, max_penetration_mm=3.0), "", 10.0)

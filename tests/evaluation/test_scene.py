@@ -1,6 +1,7 @@
 """The whole table: a perfect prediction, known displacements, people in another order, missing people, strict JSON."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -102,6 +103,9 @@ def test_a_world_that_is_turned_with_its_camera_changes_nothing(rng, turn_deg):
     assert m.group.p2s_cm < 1e-2 and m.bodies.absolute_mpjpe_mm < 0.1
     alone = evaluate_scene(moved[1:], truth, replace(QUICK, alignment="similarity"), camera=camera, **given)
     assert [(p.name, p.predicted_name) for p in alone.people] == [("b", "b")] and alone.missed == ("a",)
+    # The group's error of those who were found would be the better, the more are missed.
+    assert m.bodies.joint_pa_mpjpe_mm < 0.1 and math.isnan(alone.bodies.joint_pa_mpjpe_mm) and "joint_pa_mpjpe_mm" in alone.undefined
+    assert alone.bodies.pa_mpjpe_mm < 0.1
 
 
 def test_normals_of_a_sphere_against_a_turned_cube_are_bounded():

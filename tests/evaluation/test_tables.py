@@ -14,14 +14,17 @@ from huddle3d.evaluation import (
     PAPER_COLUMNS,
     UNSEEN_COLUMNS,
     EvaluateConfig,
+    EvaluationSample,
     ScenePictures,
     SceneResult,
     by_family,
     by_level,
     compare_variants,
     draw_scene,
+    evaluate_sample,
     evaluate_scene,
     evaluation_page,
+    format_p,
     results_json,
     row,
     summary,
@@ -81,6 +84,25 @@ def test_json_keeps_its_old_keys_and_adds_new_ones(metrics):
     assert tree["interval"]["true"]["cd_cm"] == {"median": 1.0, "low": 1.0, "high": 1.0, "count": 1}
     assert "lpips" in tree["scenes"][0]["metrics"]["undefined"]
     assert "comparisons" in json.loads(results_json([result(metrics, variant="a"), result(metrics, variant="b")]))
+
+
+def test_reasons_with_brackets_are_printed_as_they_are(metrics, capsys):
+    from huddle3d.cli.tables import print_results
+
+    print_results([result(metrics, "a[/b]"), result(None, "s1", failure="[/data/x] is not ['person_0']")])
+    shown = capsys.readouterr().out
+    assert "a[/b]" in shown and "[/data" in shown
+
+
+def test_a_truth_without_surfaces_is_told_before_anything_runs(tmp_path):
+    camera = Camera.perspective(150, 100, 100, look_at(torch.tensor([0.0, 0.3, 4.0]), torch.zeros(3)))
+    sample = EvaluationSample("s", "hug", Photo(torch.rand(100, 100, 3), "p", "0" * 64), (), camera, joints=torch.zeros(2, 17, 3))
+    found, made = evaluate_sample(sample, "predicted", tmp_path / "run", body=None)  # type: ignore[arg-type]
+    assert "eval fit" in found.failure and made is None and not (tmp_path / "run").exists()
+
+
+def test_no_p_value_is_zero():
+    assert format_p(1.9e-6) == "<0.001" and format_p(0.03125) == "0.031"
 
 
 def test_the_page_holds_tables_pictures_and_no_script(metrics):

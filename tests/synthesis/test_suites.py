@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from huddle3d.errors import InputError
 from huddle3d.evaluation.datasets import open_dataset
 from huddle3d.synthesis import SceneSpec
 from huddle3d.synthesis.assets.folder import Assets
+from huddle3d.synthesis.pictures import writing
 from huddle3d.synthesis.suites import files
 from huddle3d.synthesis.suites.files import MANIFEST, Manifest, read_manifest, spec_hash, write_suite
 from huddle3d.synthesis.suites.lists import SUITES, Suite, in_building_order, open_suite_list
@@ -149,10 +151,34 @@ def test_manifests_and_changed_scene_files(tmp_path, made):
         (out / MANIFEST).write_text(damage)
         with pytest.raises(InputError, match="suite.json"):
             open_dataset("suite", out)
-    tree["scenes"][0]["folder"] = "../elsewhere"
-    (out / MANIFEST).write_text(json.dumps(tree))
+    first = tree["scenes"][0]
+    for change in ({"folder": "../elsewhere"}, {"folder": ".."}, {"folder": ""}, {"folder": 5}, {"tag": ["hug"]}, {"sha256": None}, {"people": "2"}):
+        (out / MANIFEST).write_text(json.dumps(tree | {"scenes": [first | change, tree["scenes"][1]]}))
+        with pytest.raises(InputError, match="suite.json"):
+            open_dataset("suite", out)
+    (out / MANIFEST).write_text("[" * 100_000)
     with pytest.raises(InputError, match="suite.json"):
         open_dataset("suite", out)
+
+
+def test_a_scene_that_is_overwritten_is_not_complete_until_it_is(tmp_path, monkeypatch):
+    """Stopped in the middle: the older scene's file must not vouch for the new one's pictures, nor its seats stay."""
+    folder = tmp_path / "scene"
+    folder.mkdir()
+    for name in ("spec.json", "props.glb"):
+        (folder / name).write_text("old")
+
+    def stopped(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "write_glb", stopped)
+    sample = SimpleNamespace(jpeg=b"new", scene=SimpleNamespace(meshes=()))
+    with pytest.raises(InputError, match="not empty"):
+        writing.write_sample(sample, folder)  # type: ignore[arg-type]
+    assert (folder / "spec.json").read_text() == "old"
+    with pytest.raises(KeyboardInterrupt):
+        writing.write_sample(sample, folder, overwrite=True)  # type: ignore[arg-type]
+    assert sorted(p.name for p in folder.iterdir()) == ["photo.jpg"]
 
 
 def test_the_command_writes_the_first_scenes(tmp_path, made, monkeypatch, capsys):
@@ -167,6 +193,8 @@ def test_the_command_writes_the_first_scenes(tmp_path, made, monkeypatch, capsys
     assert main(["synth", "suite", "heldout", str(tmp_path / "x"), "--assets", str(tmp_path)]) == 2
     assert main(["eval", "people", "--suite", "hard", "--dataset", "suite", "--data", str(tmp_path)]) == 2
     assert "exclude" in capsys.readouterr().err
+    assert main(["eval", "people", "--suite", "hard", "--seed", "5"]) == 2
+    assert "--seed" in capsys.readouterr().err
 
 
 def test_all_suites_have_a_list():

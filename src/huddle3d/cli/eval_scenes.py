@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ from huddle3d.cli.synth import suite_assets
 from huddle3d.errors import InputError
 from huddle3d.evaluation.datasets import DatasetName, open_dataset
 from huddle3d.evaluation.datasets.layout import LazySample
+from huddle3d.io import write_bytes
 from huddle3d.synthesis import Assets
 from huddle3d.synthesis.suites.lists import Suite, SuiteName, open_suite_list
 
-__all__ = ["ChosenScenes", "choose_scenes"]
+__all__ = ["ChosenScenes", "choose_scenes", "write_numbers"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class ChosenScenes:
     """For the file of numbers."""
 
 
+def write_numbers(json: Path, text: str) -> None:
+    """The file of ``--json``; its folder is made if it is absent (``out`` of a fresh clone)."""
+    with contextlib.suppress(OSError):  # the write below tells it better
+        json.absolute().parent.mkdir(exist_ok=True)
+    write_bytes(json, text.encode(), overwrite=True)
+
+
 def choose_scenes(
     scenes: int | None, json: Path | None, dataset: DatasetName | None, data: Path | None, suite: SuiteName | None, assets: Path | None
 ) -> ChosenScenes:
@@ -39,8 +48,10 @@ def choose_scenes(
     """
     if scenes is not None and scenes < 1:
         raise InputError("--scenes must be at least 1.", next_step="For example --scenes 10.")
-    if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
-        raise InputError(f"--json {json} cannot be written.", next_step="Name a file in a folder that exists.")
+    if json is not None:
+        folder = json.absolute().parent
+        if json.is_dir() or not (folder.is_dir() or (not folder.exists() and folder.parent.is_dir())):
+            raise InputError(f"--json {json} cannot be written.", next_step="Name a file in a folder that exists, or right below one.")
     if (dataset is None) != (data is None):
         raise InputError("--dataset and --data go together.", next_step="For example --dataset suite --data out/synth.")
     if suite is not None and dataset is not None:

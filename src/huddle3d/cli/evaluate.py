@@ -12,9 +12,10 @@ from tyro.extras import SubcommandApp
 from huddle3d.bodies import BodyModel, load_body
 from huddle3d.cli import evaluate_fit
 from huddle3d.cli.console import LogFormat, StageProgress, print_line
-from huddle3d.cli.eval_scenes import choose_scenes
+from huddle3d.cli.eval_scenes import choose_scenes, write_numbers
 from huddle3d.cli.tables import print_comparisons, print_results
 from huddle3d.compute import choose_device
+from huddle3d.errors import InputError
 from huddle3d.evaluation import (
     EvaluationSample,
     Protocol,
@@ -36,6 +37,8 @@ from huddle3d.synthesis.suites.lists import Suite, SuiteName, in_building_order
 
 __all__ = ["build_app"]
 
+_SEED = 1000
+
 
 def build_app() -> SubcommandApp:
     """The ``eval`` group."""
@@ -47,7 +50,7 @@ def build_app() -> SubcommandApp:
 
 def people(
     scenes: int | None = None,
-    seed: int = 1000,
+    seed: int = _SEED,
     suite: SuiteName | None = None,
     bodies: Literal["true", "predicted", "both"] = "both",
     output: Path = Path("out/eval"),
@@ -70,7 +73,7 @@ def people(
         scenes: Number of scenes: seeded ones (default 10), the families in turn, or the first ones of the suite or data set (default all).
         seed: Seed of the first seeded scene.
         suite: Instead of seeded scenes, a suite, made as it is needed: heldout, salsa, crowd, hard.
-        bodies: Give the true bodies, camera and masks, or only the picture, or do both.
+        bodies: Give the true bodies, camera and masks, or only the picture and its focal length, or do both.
         output: Folder for the runs.
         json: Also write all numbers to this file.
         html: Also write a page into this folder: all tables in the paper's layout, every scene side by side.
@@ -84,6 +87,8 @@ def people(
         config: Every setting of every stage.
     """
     chosen = choose_scenes(scenes, json, dataset, data, suite, assets)
+    if seed != _SEED and (suite is not None or dataset is not None):
+        raise InputError("--seed goes with seeded scenes only.", next_step="A suite or data set has fixed scenes: leave --seed out.")
     configs = read_variants(variants, config) if variants is not None else {"": config}
     if html is not None:
         prepare_output_dir(html, overwrite, marker="index.html")
@@ -110,7 +115,7 @@ def people(
         print_comparisons(compare_variants(results), next(iter(configs)))
     facts = {**chosen.facts, "seed": seed, "versions": versions(), "device": str(choice.device)}
     if json is not None:
-        write_bytes(json, results_json(results, **facts).encode(), overwrite=True)
+        write_numbers(json, results_json(results, **facts))
         print_line(f"numbers: {json}", log_format)
     if html is not None:
         settings_shown = {**facts, "configuration": {name or "huddle3d": plain(c) for name, c in configs.items()}}
@@ -159,6 +164,8 @@ def _run(
     return result, made
 
 
-def _draw(sample: EvaluationSample, made: Reconstruction | None) -> ScenePictures:
+def _draw(sample: EvaluationSample, made: Reconstruction | None) -> ScenePictures | None:
+    if not sample.meshes:
+        return None
     result, camera = (made.meshes, made.bodies.camera) if made is not None else (None, None)
     return draw_scene(sample.photo, sample.meshes, sample.camera, result, camera)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from huddle3d.bodies import BodyModel, load_body
 from huddle3d.cli.console import LogFormat, print_line
-from huddle3d.cli.eval_scenes import choose_scenes
+from huddle3d.cli.eval_scenes import choose_scenes, write_numbers
 from huddle3d.cli.tables import print_comparisons
 from huddle3d.errors import InputError
 from huddle3d.evaluation import (
@@ -73,7 +73,7 @@ def fit(
         seed: Seed of the first seeded scene; also of the key points' noise.
         suite: Instead of seeded scenes, a suite, made as it is needed: heldout, salsa, crowd, hard.
         inputs: What the fit is given: true key points, masks and 3D landmarks; true2d: without the 3D landmarks; noisy: with errors and drop-outs as
-            the embedded backend makes them; predicted: the picture alone.
+            the embedded backend makes them; predicted: the picture and its focal length.
         output: Folder for the fitted bodies and the numbers of each scene.
         json: Also write all numbers to this file.
         html: Also write a page into this folder: all tables, and every scene's bodies beside the true ones.
@@ -113,7 +113,7 @@ def fit(
         print_comparisons(compare_fits(results), next(iter(configs)), FIT_COLUMNS)
     facts = {**chosen.facts, "seed": seed, "versions": versions(), "device": "cpu"}
     if json is not None:
-        write_bytes(json, fit_json(results, **facts).encode(), overwrite=True)
+        write_numbers(json, fit_json(results, **facts))
         print_line(f"numbers: {json}", log_format)
     if html is not None:
         shown = {**facts, "configuration": {name or "huddle3d": {"fit": plain(c.fit), "perceive": plain(c.perceive)} for name, c in configs.items()}}

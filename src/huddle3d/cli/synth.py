@@ -58,10 +58,14 @@ def scenes(
         raise InputError("--count and --people must be at least 1.", next_step="For example --count 10 --people 2.")
     if seed < 0:
         raise InputError(f"--seed {seed} is negative.", next_step="Use 0 or more.")
+    if family == "motion":
+        step = "The suite salsa shows recorded couples; from Python: sample_spec(7, family='motion', motion=MotionSpec('01', 30))."
+        raise InputError("--family motion needs a recording and a frame, which this command cannot name.", next_step=step)
     wardrobe = None if assets is None else Assets.open(assets)
+    kinds = FAMILIES if people <= 2 else families_for(people)
+    sample_spec(seed, people=people, family=family or kinds[0])  # what cannot be is told before anything is written
     prepare_output_dir(output, overwrite)
     body = load_body()
-    kinds = FAMILIES if people <= 2 else families_for(people)
     for k in range(count):
         chosen = family or kinds[k % len(kinds)]
         spec = sample_spec(seed + k, people=people, family=chosen, assets=wardrobe, clothes=clothes)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from huddle3d.evaluation import BODY_COLUMNS, COLUMNS, PAPER_COLUMNS, Column, PairedComparison, SceneResult, by_family, row, summary
+from huddle3d.evaluation import BODY_COLUMNS, COLUMNS, PAPER_COLUMNS, Column, PairedComparison, SceneResult, by_family, format_p, row, summary
 
 __all__ = ["print_comparisons", "print_results"]
 
@@ -30,7 +30,7 @@ def print_results(results: Sequence[SceneResult]) -> None:
         if len(some) > 1:
             count = f"median of {sum(r.metrics is not None for r in some)}/{len(some)}"
             table.add_row(count, protocol, *([variant] if named else []), *_cells(summary(some)), "", "", style="bold")
-    Console(width=max(160, Console().width)).print(table)
+    Console(width=max(160, Console().width)).print(table, markup=False)  # reasons of failures may hold brackets
     _print_classes(results)
 
 
@@ -41,7 +41,7 @@ def _print_classes(results: Sequence[SceneResult]) -> None:
         for name, (count, medians) in by_family([r for r in results if (r.protocol, r.variant) == (protocol, variant)]).items():
             table.add_row(name, str(count), protocol, variant, *_cells(medians))
     if 1 < len({r.family for r in results}) < len({r.scene for r in results}):
-        Console(width=max(160, Console().width)).print(table)
+        Console(width=max(160, Console().width)).print(table, markup=False)
 
 
 def print_comparisons(
@@ -57,7 +57,7 @@ def print_comparisons(
                 c, d = found[key], columns[key].digits
                 spread = f"[{c.low:+z.{d}f}, {c.high:+z.{d}f}]"
                 table.add_row(
-                    protocol, name, f"{columns[key].heading} {columns[key].better}", f"{c.median_difference:+z.{d}f}", spread, f"{c.p_value:.3f}", str(c.count),
+                    protocol, name, f"{columns[key].heading} {columns[key].better}", f"{c.median_difference:+z.{d}f}", spread, format_p(c.p_value), str(c.count),
                     end_section=key == list(columns)[-1],
                 )  # fmt: skip
     Console(width=max(120, Console().width)).print(table, markup=False)

@@ -2,7 +2,7 @@
 
 from huddle3d.evaluation.aggregate import by_family, by_level, compare_variants, intervals, results_json, summary
 from huddle3d.evaluation.alignment import align_surfaces
-from huddle3d.evaluation.columns import BODY_COLUMNS, COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, row
+from huddle3d.evaluation.columns import BODY_COLUMNS, COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, format_p, row
 from huddle3d.evaluation.contacts import ContactMetrics, GroupPenetration, contact_metrics, contact_vertices, group_penetration
 from huddle3d.evaluation.depth_order import DepthOrder, depth_order
 from huddle3d.evaluation.fit_metrics import FitMetrics, fit_metrics, match_in_picture, true_joints
@@ -83,6 +83,7 @@ __all__ = [
     "by_level",
     "compare_variants",
     "format_cell",
+    "format_p",
     "intervals",
     "override",
     "read_variants",

@@ -10,7 +10,7 @@ from huddle3d.evaluation.metrics import Metrics
 from huddle3d.evaluation.surface import SurfaceMetrics
 from huddle3d.evaluation.views import ImageMetrics
 
-__all__ = ["BODY_COLUMNS", "COLUMNS", "INSTANCE_COLUMNS", "PAPER_COLUMNS", "UNSEEN_COLUMNS", "Column", "format_cell", "row"]
+__all__ = ["BODY_COLUMNS", "COLUMNS", "INSTANCE_COLUMNS", "PAPER_COLUMNS", "UNSEEN_COLUMNS", "Column", "format_cell", "format_p", "row"]
 
 COLUMNS = {
     "cd_cm": "CD [cm]", "p2s_cm": "P2S [cm]", "nc": "NC", "f1cm": "F@1cm [%]", "bbox_iou": "IoU", "cp": "CP", "psnr": "PSNR [dB]",
@@ -64,6 +64,11 @@ def format_cell(values: Mapping[str, float | None], key: str, column: Column) ->
     """The number with the column's digits, zero without a sign; a dash for a value that is not defined."""
     value = values.get(key)
     return "–" if value is None else f"{value:z.{column.digits}f}"
+
+
+def format_p(p_value: float) -> str:
+    """Three digits, and never a p of zero."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def _surface(m: SurfaceMetrics | None, prefix: str) -> dict[str, float]:

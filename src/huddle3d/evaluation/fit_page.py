@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from huddle3d.evaluation.columns import format_cell
+from huddle3d.evaluation.columns import format_cell, format_p
 from huddle3d.evaluation.fit_pictures import FitPictures
 from huddle3d.evaluation.fit_protocol import FitResult
 from huddle3d.evaluation.fit_summary import FIT_COLUMNS, FIT_TARGETS, compare_fits, fit_row, fit_summary, fits_by_family, row_name
@@ -19,7 +19,7 @@ _INPUTS = {
     "true": "true key points, masks and 3D landmarks are given",
     "true2d": "true key points and masks are given",
     "noisy": "key points with errors and drop-outs as the embedded backend makes them, and true masks are given",
-    "predicted": "only the picture is given",
+    "predicted": "only the picture is given, with its focal length",
 }
 _HEAD = [f"{c.heading} {c.better}".strip() for c in FIT_COLUMNS.values()]
 
@@ -58,7 +58,7 @@ def _comparisons(results: Sequence[FitResult]) -> str:
         for name, found in variants.items():
             for key, c in found.items():
                 d = FIT_COLUMNS[key].digits
-                cells = (f"{c.median_difference:+z.{d}f}", f"[{c.low:+z.{d}f}, {c.high:+z.{d}f}]", f"{c.p_value:.3f}", str(c.count))
+                cells = (f"{c.median_difference:+z.{d}f}", f"[{c.low:+z.{d}f}, {c.high:+z.{d}f}]", format_p(c.p_value), str(c.count))
                 rows.append((source, name, f"{FIT_COLUMNS[key].heading} {FIT_COLUMNS[key].better}", *cells))
     return table(("input", "variant", "metric", "median difference", "95 % interval", "Wilcoxon p", "scenes"), rows)
 

@@ -35,7 +35,7 @@ class FitPictures:
     photo: np.ndarray
     """The input."""
     truth: np.ndarray
-    """True bodies over the photo (the dressed people, where a data set has no bodies)."""
+    """True bodies over the photo (the dressed people, where a data set has no bodies); only the photo if it has neither."""
     fitted: np.ndarray
     """Fitted bodies over the photo, through the camera that the fit found; only the photo if there are none."""
     around: np.ndarray
@@ -56,6 +56,8 @@ def _bytes(image: Tensor) -> np.ndarray:
 def _over(photo: np.ndarray, people: _People, camera: Camera) -> np.ndarray:
     from huddle3d.render import clay
 
+    if not people:
+        return photo
     vertices, faces, colours = _merged(people)
     base = torch.from_numpy(photo.copy()).float() / 255
     small = camera.resized(photo.shape[1], photo.shape[0])
@@ -65,6 +67,8 @@ def _over(photo: np.ndarray, people: _People, camera: Camera) -> np.ndarray:
 def _turned(people: _People, camera: Camera) -> np.ndarray:
     from huddle3d.render import clay
 
+    if not people:
+        return np.full((_VIEW, 4 * _VIEW, 3), 255, np.uint8)
     vertices, faces, colours = _merged(people)
     views = clay(vertices, faces, evaluation_cameras(vertices, camera, size=_VIEW), colours=colours)
     return np.concatenate([_bytes(v) for v in views], 1)

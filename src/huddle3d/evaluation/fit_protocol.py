@@ -32,7 +32,8 @@ __all__ = ["FIT_INPUTS", "FitInput", "FitResult", "evaluate_fit", "fit_identity"
 
 FitInput = Literal["true", "true2d", "noisy", "predicted"]
 """``"true"``: the synthetic truth's key points (hidden ones with weight 0.3), masks and 3D landmarks. ``"true2d"``: the same without 3D landmarks.
-``"noisy"``: with errors and drop-outs as the embedded backend makes them, true masks. ``"predicted"``: the picture alone."""
+``"noisy"``: with errors and drop-outs as the embedded backend makes them, true masks. ``"predicted"``: the picture alone.
+The picture's focal length is known in all of them, as EXIF would tell it."""
 FIT_INPUTS: tuple[FitInput, ...] = typing.get_args(FitInput)
 _ROOMS = ("bodies", "contact", "evaluation", "fitting", "geometry", "perception", "render", "synthesis")
 """Whose code the numbers depend on: kept numbers do not outlive it."""

@@ -29,7 +29,8 @@ class BodyMetrics:
     pa_mpjpe_mm: float
     """After one similarity for each person (Procrustes) [mm]."""
     joint_pa_mpjpe_mm: float
-    """After one similarity for the whole group [mm]: what is left is pose and how people stand to each other."""
+    """After one similarity for the whole group [mm]: what is left is pose and how people stand to each other.
+    Of a scene as a whole NaN unless there are two or more people, and all were found (:func:`huddle3d.evaluation.evaluate_scene`)."""
     mve_mm: float = math.nan
     """Mean vertex error after moving each person's hip centre onto the true one [mm]; NaN if the body models differ."""
     pa_mve_mm: float = math.nan

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from huddle3d.evaluation.aggregate import by_family, by_level, compare_variants, intervals, summary
-from huddle3d.evaluation.columns import BODY_COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, row
+from huddle3d.evaluation.columns import BODY_COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, format_p, row
 from huddle3d.evaluation.pictures import ScenePictures
 from huddle3d.evaluation.protocol import SceneResult
 from huddle3d.people import Figure, Section, page, table
@@ -16,7 +16,10 @@ from huddle3d.people import Figure, Section, page, table
 __all__ = ["evaluation_page"]
 
 _Grouped = dict[str, tuple[int, dict[str, float | None]]]
-_BODIES = {"true": "true bodies, camera and masks are given (as in the published main tables)", "predicted": "only the picture is given"}
+_BODIES = {
+    "true": "true bodies, camera and masks are given (as in the published main tables)",
+    "predicted": "only the picture is given, with its focal length",
+}
 
 
 def _head(columns: Mapping[str, Column]) -> list[str]:
@@ -59,7 +62,7 @@ def _comparisons(results: Sequence[SceneResult]) -> str:
             for key, c in found.items():
                 if key in columns:
                     d = columns[key].digits
-                    cells = (f"{c.median_difference:+z.{d}f}", f"[{c.low:+z.{d}f}, {c.high:+z.{d}f}]", f"{c.p_value:.3f}", str(c.count))
+                    cells = (f"{c.median_difference:+z.{d}f}", f"[{c.low:+z.{d}f}, {c.high:+z.{d}f}]", format_p(c.p_value), str(c.count))
                     rows.append((f"{protocol} bodies", name, f"{columns[key].heading} {columns[key].better}", *cells))
     return table(("protocol", "variant", "metric", "median difference", "95 % interval", "Wilcoxon p", "scenes"), rows)
 

@@ -21,7 +21,8 @@ from huddle3d.synthesis import FAMILIES, SceneSpec, SyntheticSample, sample_spec
 __all__ = ["Protocol", "SceneResult", "default_specs", "evaluate_sample"]
 
 Protocol = Literal["true", "predicted"]
-"""``"true"``: bodies, camera and masks of the truth are given (the published main tables). ``"predicted"``: only the picture is given."""
+"""``"true"``: bodies, camera and masks of the truth are given (the published main tables). ``"predicted"``: the picture and its
+focal length (as EXIF tells it), nothing else."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ def evaluate_sample(
 
     if protocol == "true" and (sample.bodies is None or sample.people2d is None):
         return done(None, f"no true {body.name} bodies: only the protocol 'predicted' can run on this data set", 0.0, 0.0), None
+    if not sample.meshes:
+        return done(None, "the truth has no surfaces to compare with: eval fit measures its joints", 0.0, 0.0), None
     given = Given(people=sample.people2d, bodies=sample.bodies) if protocol == "true" else Given()
     alignment = "none" if protocol == "true" else "similarity" if sample.bodies is not None else "surface"
     try:

@@ -164,6 +164,10 @@ def evaluate_scene(
     if predicted_bodies is not None and true_bodies is not None:
         names = [predicted[i].name for i in order], [m.name for m in matched_t]
         everyone, bodies = _measure_bodies(everyone, (predicted_bodies, true_bodies), names, config.alignment, body_faces)
+    undefined: dict[str, str] = {}
+    if bodies is not None and not len(pairs) == len(truth) > 1:
+        # A group's error without somebody would flatter whoever misses people.
+        bodies, undefined["joint_pa_mpjpe_mm"] = replace(bodies, joint_pa_mpjpe_mm=math.nan), "only where two or more people are, and all were found"
     matched_p = [everyone[i] for i in order]
     progress(0.1, "surfaces")
     sight = SightMap.of(camera, *_joined(truth)) if camera is not None else None
@@ -178,9 +182,10 @@ def evaluate_scene(
         contact = contact_metrics([(m.vertices, m.faces) for m in matched_p], meshes_t, radius_m=config.contact_radius_m)
     level = interaction([(m.vertices, m.faces) for m in truth], radius_m=config.contact_radius_m)
     progress(0.8, "pictures")
-    image, images, undefined = None, (None,) * len(pairs), {}
+    image, images = None, (None,) * len(pairs)
     if config.images:
-        lpips, undefined = _lpips(textured)
+        lpips, absent = _lpips(textured)
+        undefined |= absent
         settings = {"camera": camera, "size": config.image_size, "sight": sight, "lpips": lpips, "textured": textured}
         image, images = image_metrics(matched_p, matched_t, **settings)
     people = tuple(PersonMetrics(t.name, p.name, s[0], i, s[1]) for p, t, s, i in zip(matched_p, matched_t, surfaces, images))

@@ -14,7 +14,7 @@ from PIL import Image
 
 __all__ = ["Figure", "Section", "page", "table"]
 
-_NUMBER = re.compile(r"[+-]?\d|–$|\[[+-]?\d")
+_NUMBER = re.compile(r"[<+-]?\d|–$|\[[+-]?\d")
 """Beginning of a cell that holds a number, an interval, or the dash of an undefined value."""
 
 _STYLE = """

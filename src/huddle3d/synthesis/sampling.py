@@ -12,6 +12,7 @@ import torch
 from huddle3d.errors import InputError
 from huddle3d.synthesis.assets.folder import Assets
 from huddle3d.synthesis.clothes.outfits import draw_person
+from huddle3d.synthesis.limits import MAX_PEOPLE, MAX_SEED
 from huddle3d.synthesis.spec import (
     ALL_FAMILIES,
     FAMILIES,
@@ -164,7 +165,7 @@ def sample_spec(
     """A random scene; the same seed, number, family, assets and clothes give the same file.
 
     Args:
-        seed: any integer ≥ 0.
+        seed: 0 … ``MAX_SEED`` (2⁵³ − 1).
         people: number of people; ``families_for`` lists what they can do.
         family: the interaction; None draws one of ``FAMILIES`` that fits the number of people, never a newer one: old seeds keep their scenes.
         motion: the recorded frame, for the family ``motion``.
@@ -180,10 +181,10 @@ def sample_spec(
         >>> len(spec.people), SceneSpec.from_json(spec.to_json()) == spec
         (3, True)
     """
-    if people < 1 or people > 12:
-        raise InputError(f"A scene holds 1 to 12 people, not {people}.")
-    if seed < 0:
-        raise InputError(f"The seed must not be negative, got {seed}.")
+    if not 1 <= people <= MAX_PEOPLE:
+        raise InputError(f"A scene holds 1 to {MAX_PEOPLE} people, not {people}.")
+    if not 0 <= seed <= MAX_SEED:
+        raise InputError(f"The seed {seed} is out of range.", next_step=f"Seeds: 0 to {MAX_SEED}.")
     if clothes not in get_args(ClothesRange):
         raise InputError(f"Unknown clothes {clothes!r}.", next_step=f"Clothes: {', '.join(get_args(ClothesRange))}.")
     if family is not None and family not in ALL_FAMILIES:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from huddle3d.errors import InputError
+from huddle3d.io import parse_json, safe_name
+from huddle3d.synthesis.limits import MAX_PEOPLE, check_limits
 
 __all__ = [
     "ALL_FAMILIES", "FAMILIES", "AvatarSpec", "BackdropSpec", "CameraSpec", "Family", "GarmentSpec", "HairSpec", "LensSpec", "LightSpec", "MotionSpec", "PatternSpec",
@@ -351,47 +353,18 @@ class SceneSpec:
     @staticmethod
     def from_json(text: str) -> SceneSpec:
         """Read a scene file; :class:`InputError` names the entry that is missing, unknown, or out of range."""
-        try:
-            tree = json.loads(text)
-        except json.JSONDecodeError as e:
-            raise InputError("The scene file is not JSON.", why=str(e)) from e
-        spec = _build(SceneSpec, tree, "scene")
+        spec = _build(SceneSpec, parse_json(text.encode("utf-8", "replace"), "scene file"), "scene")
         if spec.version != 1:
             raise InputError(f"The scene file has version {spec.version}; this program reads version 1.")
-        if not spec.people or len({p.name for p in spec.people}) != len(spec.people):
-            raise InputError("A scene needs at least one person, and no two of the same name.")
-        if not (
-            16 <= spec.camera.width <= 4096 and 16 <= spec.camera.height <= 4096 and 5 <= spec.camera.fov_deg <= 120 and 0.05 <= spec.camera.fill <= 5
-        ):
-            raise InputError("The scene's camera is out of range.", why="Allowed: 16…4096 px, field of view 5…120°, fill 0.05…5.")
-        if not 0 <= spec.camera.least_visible <= 1:
-            raise InputError("The scene's camera is out of range.", why="Allowed for least_visible: 0…1.")
-        if spec.camera.aim is not None and not all(-1 <= a <= 2 for a in spec.camera.aim):
-            raise InputError("The scene's camera is out of range.", why="Allowed for aim: -1…2.")
-        _check_light_and_lens(spec.light, spec.lens)
+        names = [p.name for p in spec.people]
+        if not 1 <= len(names) <= MAX_PEOPLE or len(set(names)) != len(names) or any(safe_name(n) != n for n in names):
+            raise InputError(f"A scene needs 1 to {MAX_PEOPLE} people, each with a name of its own that can name a file.")
+        check_limits(spec)
         if (spec.family == "motion") != (spec.motion is not None):
             raise InputError("A scene has the entry 'motion' if, and only if, its family is 'motion'.")
-        if spec.motion is not None and (spec.motion.frame < 0 or len(spec.people) != 2):
-            raise InputError("A scene of the family 'motion' needs two people and a frame of at least 0.")
+        if spec.motion is not None and len(spec.people) != 2:
+            raise InputError("A scene of the family 'motion' needs two people.")
         return spec
-
-
-def _check_light_and_lens(light: LightSpec, lens: LensSpec) -> None:
-    limits = (
-        ("light.size_deg", light.size_deg, 0, 60),
-        ("light.fill", light.fill, 0, 10),
-        ("light.bounce", light.bounce, 0, 1),
-        ("light.gloss", light.gloss or 0.0, 0, 4),
-        ("lens.exposure_ev", lens.exposure_ev, -6, 6),
-        ("lens.warmth", lens.warmth, -2, 2),
-        ("lens.tint", lens.tint, -2, 2),
-        ("lens.contrast", lens.contrast, -1, 2),
-        ("lens.motion_px", lens.motion_px, 0, 64),
-        ("lens.chroma_noise", lens.chroma_noise, 0, 1),
-    )
-    for name, value, low, high in limits:
-        if not low <= value <= high:
-            raise InputError(f"The scene's {name} is out of range: {value}.", why=f"Allowed: {low} to {high}.")
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
@@ -424,6 +397,10 @@ def _number_or_text(kind: Any, value: Any, where: str) -> Any:
     accepted: type | types.UnionType = int | float if kind is float else kind
     if isinstance(value, bool) or not isinstance(value, accepted):
         raise InputError(f"{where} must be {kind.__name__}, not {type(value).__name__}.")
+    try:
+        value = kind(value)
+    except OverflowError as e:  # an integer of hundreds of digits
+        raise InputError(f"{where} is out of range.") from e
     if kind is float and not math.isfinite(value):
         raise InputError(f"{where} is not finite.")
-    return kind(value)
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,5 +83,5 @@ def read_arrays(path: Path, keys: Iterable[str], layout: Layout) -> dict[str, np
             if missing:
                 raise layout.wrong(path, f"It has no array {missing[0]!r}, only {', '.join(data.files)}.")
             return {k: data[k] for k in keys}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise InputError(f"{display_name(path)}: damaged array file.", why=f"{e}.", next_step="Unpack it again.") from e

@@ -9,7 +9,7 @@ from pathlib import Path
 from huddle3d.errors import InputError
 from huddle3d.evaluation.datasets.layout import Layout, LazySample
 from huddle3d.evaluation.sample import EvaluationSample
-from huddle3d.io import display_name, read_glb
+from huddle3d.io import MAX_JSON_BYTES, display_name, read_glb, read_regular_file
 from huddle3d.scene import Bodies, People2D, PersonMesh, load_photo
 from huddle3d.synthesis import SceneSpec
 from huddle3d.synthesis.suites.files import Manifest, read_manifest
@@ -62,7 +62,7 @@ def _listed(root: Path, manifest: Manifest) -> tuple[LazySample, ...]:
         missing = _missing(scene)
         if missing:
             raise _half(scene, missing[0], f"{k} of {len(manifest.scenes)} scenes before it are there. {step}")
-        if hashlib.sha256((scene / "spec.json").read_bytes()).hexdigest() != entry.sha256:
+        if hashlib.sha256(read_regular_file(scene / "spec.json", MAX_JSON_BYTES)).hexdigest() != entry.sha256:
             raise InputError(
                 f"{display_name(scene / 'spec.json')}: not the scene that the manifest names.",
                 why="The file was changed after it was written.",
@@ -76,7 +76,7 @@ def _listed(root: Path, manifest: Manifest) -> tuple[LazySample, ...]:
 def _loader(scene: Path, tag: str | None):
     def load() -> EvaluationSample:
         try:
-            spec = SceneSpec.from_json((scene / "spec.json").read_text(encoding="utf-8"))
+            spec = SceneSpec.from_json(read_regular_file(scene / "spec.json", MAX_JSON_BYTES).decode("utf-8"))
         except (InputError, UnicodeDecodeError) as e:
             step = "Make the suite again."
             raise InputError(f"{display_name(scene / 'spec.json')}: damaged scene file.", why=str(e), next_step=step, path=str(scene)) from e

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -106,7 +107,7 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
             if missing:
                 raise ValueError(f"it has no array '{missing[0]}'")
             arrays = {k: file[k] for k in _ARRAYS}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as e:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as e:
         raise _damaged(path, str(e)) from e
     sizes: dict[str, int] = {}
     for key, (shape, kind) in _ARRAYS.items():

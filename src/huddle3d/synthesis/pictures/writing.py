@@ -29,6 +29,10 @@ def write_sample(sample: SyntheticSample, directory: str | os.PathLike[str], *, 
         overwrite: write into a folder that holds files.
     """
     folder = prepare_output_dir(Path(directory), overwrite)
+    if overwrite:
+        # An older scene's file would call this folder complete while it is half rewritten; its seats may not be ours.
+        for old in ("spec.json", "props.glb"):
+            (folder / old).unlink(missing_ok=True)
     write_bytes(folder / "photo.jpg", sample.jpeg, overwrite=overwrite)
     write_glb(folder / "meshes.glb", [m.to_mesh_data() for m in sample.scene.meshes], overwrite=overwrite)
     if sample.scene.props:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huddle3d.errors import InputError
-from huddle3d.io import display_name, prepare_output_dir, write_bytes
-from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
+from huddle3d.io import MAX_JSON_BYTES, display_name, parse_json, prepare_output_dir, read_regular_file, safe_name, write_bytes
 from huddle3d.synthesis.assets.folder import Assets
 from huddle3d.synthesis.build import SceneBuilder
 from huddle3d.synthesis.pictures.photograph import render_scene
@@ -88,15 +87,23 @@ def read_manifest(directory: Path) -> Manifest | None:
     if not path.exists():
         return None
     try:
-        tree: dict[str, Any] = json.loads(read_regular_file(path, MAX_JSON_BYTES))
+        tree: dict[str, Any] = parse_json(read_regular_file(path, MAX_JSON_BYTES), path)
         scenes = tuple(ManifestScene(**s) for s in tree["scenes"])
         manifest = Manifest(str(tree["name"]), int(tree["version"]), str(tree["package"]), tuple(map(str, tree["assets"])), scenes)
-        wrong = manifest.name not in SUITES or tree["count"] != len(scenes) or any(Path(s.folder).name != s.folder or not s.folder for s in scenes)
+        wrong = manifest.name not in SUITES or tree["count"] != len(scenes) or not all(_is_sound(s) for s in scenes)
+    except InputError as e:
+        raise _damaged(path, e.why) from e
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise _damaged(path, f"{type(e).__name__}: {e}.") from e
     if wrong:
-        raise _damaged(path, "Its name, its count or a folder in it is wrong.")
+        raise _damaged(path, "Its name, its count or one of its scenes is wrong.")
     return manifest
+
+
+def _is_sound(scene: ManifestScene) -> bool:
+    """Whether an entry holds texts and a number, and names a folder right below the suite's."""
+    texts = (scene.folder, scene.tag, scene.family, scene.sha256)
+    return all(isinstance(t, str) for t in texts) and isinstance(scene.people, int) and safe_name(scene.folder) == scene.folder
 
 
 def _damaged(path: Path, why: str) -> InputError:
