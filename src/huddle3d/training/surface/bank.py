@@ -22,7 +22,7 @@ from huddle3d.io import atomic_file, display_name, prepare_output_dir
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import prepare_scene
 from huddle3d.training.surface.crops import CHANNELS, CropConfig, crops_of_photo, encode
-from huddle3d.training.views import SceneConfig, SceneSource
+from huddle3d.training.views import SceneConfig, SceneSource, check_sources
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
@@ -97,6 +97,7 @@ def harvest_crops(
     """
     if scenes < 1 or workers < 1 or config.photos < 1:
         raise InputError("A bank needs at least one scene, one photograph and one worker.", next_step="For example --scenes 100 --workers 2.")
+    check_sources(config.scenes)
     folder = prepare_output_dir(output, marker="config.txt")
     stamp = folder / "config.txt"
     if stamp.exists() and stamp.read_text() != repr(config):

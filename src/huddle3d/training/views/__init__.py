@@ -4,7 +4,7 @@ from huddle3d.training.views.bank import CHANNELS, SetRecord, ViewBank, decode, 
 from huddle3d.training.views.disturb import DisturbConfig
 from huddle3d.training.views.harvest import ViewsConfig, harvest_views, views_of_index
 from huddle3d.training.views.sample import Patches, SampleConfig, ViewSample, view_sample
-from huddle3d.training.views.scenes import SceneConfig, SceneSource
+from huddle3d.training.views.scenes import SceneConfig, SceneSource, check_sources
 from huddle3d.training.views.truth import TrueMaps, TrueViews, true_maps, true_views
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "ViewBank",
     "ViewSample",
     "ViewsConfig",
+    "check_sources",
     "decode",
     "encode",
     "harvest_views",

@@ -18,7 +18,7 @@ from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import SyntheticScene, caption_group, caption_person, prepare_scene
 from huddle3d.training.views.bank import SetRecord, ViewBank, read_view_bank, write_index, write_shard
 from huddle3d.training.views.sample import SampleConfig, ViewSample, view_sample
-from huddle3d.training.views.scenes import SceneConfig, SceneSource
+from huddle3d.training.views.scenes import SceneConfig, SceneSource, check_sources
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
@@ -108,6 +108,7 @@ def harvest_views(
     """
     if scenes < 1 or workers < 1 or config.photos < 1:
         raise InputError("A bank needs at least one scene, one photograph and one worker.", next_step="For example --scenes 100 --workers 2.")
+    check_sources(config.scenes)
     folder = prepare_output_dir(output, marker="config.txt")
     stamp = folder / "config.txt"
     if stamp.exists() and stamp.read_text() != repr(config):
@@ -128,7 +129,8 @@ def harvest_views(
             waiting: dict[concurrent.futures.Future[int], int] = {}
             while True:
                 while todo and len(waiting) < workers and not late():
-                    waiting[pool.submit(_work, todo[0], config, str(folder))] = todo.pop(0)
+                    number = todo.pop(0)
+                    waiting[pool.submit(_work, number, config, str(folder))] = number
                 if not waiting:
                     break
                 done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)

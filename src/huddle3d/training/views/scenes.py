@@ -12,7 +12,7 @@ import torch
 from huddle3d.errors import InputError
 from huddle3d.scene import BodyParams
 from huddle3d.synthesis import Assets, Family, PersonSpec, SceneBuilder, SceneSpec, SyntheticScene, dress_scene
-from huddle3d.synthesis.suites.splits import Split, draw_split_person, families_in, heldout_spec, split_of_shape, training_spec
+from huddle3d.synthesis.suites.splits import Split, avatars_of, draw_split_person, families_in, heldout_spec, split_of_shape, training_spec
 from huddle3d.training.bank import PoseBank, read_bank
 from huddle3d.training.harvest import is_held
 from huddle3d.training.vary import measure_pairs, neighbours
@@ -20,7 +20,7 @@ from huddle3d.training.vary import measure_pairs, neighbours
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
 
-__all__ = ["SceneConfig", "SceneSource", "kind_of"]
+__all__ = ["SceneConfig", "SceneSource", "check_sources", "kind_of"]
 
 _HELD_FIRST = 500_000
 """First seed of held-out scenes here: far from those of the suites."""
@@ -50,6 +50,20 @@ class SceneConfig:
 def kind_of(index: int) -> str:
     """What scene number ``index`` is: ``pair``, ``solo``, ``group`` (three people) or ``bank`` (a pair of the pose bank, if there is one)."""
     return _KINDS[index % len(_KINDS)]
+
+
+def check_sources(config: SceneConfig) -> None:
+    """Whether the folder of assets and the pose bank are there, before a folder is made and processes start.
+
+    Raises:
+        InputError: one of them is missing or damaged, or has no avatars though some are asked for.
+    """
+    if config.assets:
+        assets = Assets.open(Path(config.assets))
+        if config.avatars > 0:
+            avatars_of("heldout" if config.held else "training", assets)
+    if config.poses:
+        read_bank(config.poses)
 
 
 class SceneSource:
