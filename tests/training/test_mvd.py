@@ -28,6 +28,7 @@ from huddle3d.training.mvd import (
     train_mvd,
     train_upsampler,
 )
+from huddle3d.training.mvd.batches import in_the_photo_s_light
 from huddle3d.training.mvd.train import denoising_loss
 from huddle3d.training.views import Patches, TrueMaps, ViewSample, read_view_bank
 from huddle3d.training.views.bank import SetRecord, write_shard
@@ -38,7 +39,15 @@ TINY = MultiViewConfig(
     face_slot=False, norm_groups=4,
 )  # fmt: skip
 CONFIG = MvdTraining(
-    network=TINY, sets=4, warm_up=5, per_view_steps=3, unmasked_steps=2, validation_share=0.34, sampling_steps=3, validation_photos=4
+    network=TINY,
+    sets=4,
+    warm_up=5,
+    per_view_steps=3,
+    unmasked_steps=2,
+    validation_share=0.34,
+    sampling_steps=3,
+    validation_photos=4,
+    photo_light=False,  # the balls' baseline is darker than the truth: that is what is to be learned
 )
 
 
@@ -104,6 +113,23 @@ def test_mirror_and_network_space(bank):
     assert torch.equal(truth.normals[:, 1, ..., 0], -batch.truth.normals[:, 5, ..., 0].flip(2))
     back = mirrored_maps(given, truth)
     assert torch.equal(back[1].normals, batch.truth.normals) and torch.equal(back[0].rgb, batch.given.rgb)
+
+
+def test_the_truth_takes_on_the_light_of_the_photograph():
+    generator = torch.Generator().manual_seed(4)
+    pairs = [ball(generator) for _ in range(3)]
+    given, truth = (type(p[0])(*(torch.stack([getattr(q, n) for q in p]) for n in type(p[0]).__dataclass_fields__)) for p in zip(*pairs))
+    tint = torch.tensor([[0.9, 0.7, 0.5], [0.4, 0.5, 0.6], [1.0, 1.0, 1.0]])
+    shown = given.seen > 0
+    rgb = truth.colours * tint[:, None, None, None] * shown[..., None]
+    seen = given.seen.clone()
+    seen[2] = 0  # of the last set the photograph shows nothing
+    lit = in_the_photo_s_light(replace(given, rgb=rgb, seen=seen), truth)
+    for k, factor in enumerate((tint[0], tint[1], (tint[0] + tint[1]) / 2)):
+        assert torch.allclose(lit.colours[k], truth.colours[k] * factor, atol=1e-5)
+    assert torch.equal(lit.normals, truth.normals) and torch.equal(lit.alpha, truth.alpha)
+    nothing = in_the_photo_s_light(replace(given, seen=torch.zeros_like(seen)), truth)
+    assert torch.allclose(nothing.colours, truth.colours)
 
 
 def test_batches_are_full_and_follow_the_curriculum(bank):

@@ -76,10 +76,10 @@ class NetworkDenoiser:
 
 
 def sets_at_once(config: MultiViewConfig, views: int, max_bytes: float, *, side: int | None = None, bytes_per_number: int = 4) -> int:
-    """How many sets fit into a memory budget, at least one.
+    """How many sets fit into a memory budget, at least one; counted, not measured.
 
-    The peak of a call lies in the finest up block: about sixteen maps of its width for each picture (measured, ``benchmarks/complete.py``), or in the
-    hidden layer of the feed-forward of the finest transformer block, eight times its width.
+    The peak of a call is taken to lie in the finest up block, about sixteen maps of its width for each picture, plus the hidden layer of the
+    feed-forward of the finest transformer block, eight times its width. ``benchmarks/complete.py`` prints the real peak.
     """
     side = side or config.size
     pictures, cells = 2 * views, (side // config.patch) ** 2

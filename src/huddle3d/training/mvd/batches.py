@@ -13,7 +13,7 @@ from huddle3d.people import ViewMaps, condition_of, picture_of
 from huddle3d.training.mvd.config import MvdTraining
 from huddle3d.training.views import TrueMaps, ViewBank, decode
 
-__all__ = ["MIRRORED", "Draw", "ViewBatch", "draw_photos", "make_batch", "mirrored_maps", "network_space"]
+__all__ = ["MIRRORED", "Draw", "ViewBatch", "draw_photos", "in_the_photo_s_light", "make_batch", "mirrored_maps", "network_space"]
 
 MIRRORED = (3, 4)
 """Back and left views are mirrored in network space (PSHuman): the back view then has the front view's outline."""
@@ -108,6 +108,28 @@ def draw_photos(bank: ViewBank, config: MvdTraining, generator: torch.Generator,
     return out
 
 
+def in_the_photo_s_light(given: ViewMaps, truth: TrueMaps, *, least: int = 12) -> TrueMaps:
+    """The truth as bright and as tinted as the photograph shows each set.
+
+    The true colours are those of the surface itself, the given ones have the photograph's light in them, and ``paint`` puts the photograph itself
+    beside the completed views: the network should go on in its light, or there are seams.
+
+    Args:
+        given: what the photograph showed.
+        truth: true colours.
+        least: pixels that a set must show; a set of fewer gets the mean factor of the others of its batch, or none.
+    """
+    both = (given.seen > 0.9) & (truth.alpha > 0.9)
+    gains: list[Tensor | None] = []
+    for rgb, colours, where in zip(given.rgb, truth.colours, both):
+        ratio = rgb[where] / colours[where].clamp_min(0.04)
+        gains.append(ratio.median(0).values.clamp(0.3, 1.4) if len(ratio) >= least else None)
+    known = [g for g in gains if g is not None]
+    usual = torch.stack(known).mean(0) if known else torch.ones(3)
+    gain = torch.stack([usual if g is None else g for g in gains])
+    return replace(truth, colours=(truth.colours * gain[:, None, None, None]).clamp(0, 1))
+
+
 def _recoloured(given: ViewMaps, truth: TrueMaps, change: tuple[Tensor, Tensor]) -> tuple[ViewMaps, TrueMaps]:
     matrix, gain = change
 
@@ -147,6 +169,8 @@ def make_batch(bank: ViewBank, draws: list[Draw], config: MvdTraining, generator
     givens, truths, captions, groups = [], [], [], []
     for draw in draws:
         given, truth = decode(bank.views(draw.file, draw.rows))
+        if config.photo_light:
+            truth = in_the_photo_s_light(given, truth)
         named = True
         if generator is not None:
             given, truth, named = _augmented(given, truth, config, generator)

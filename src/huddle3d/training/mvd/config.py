@@ -66,6 +66,8 @@ class MvdTraining(RunSettings):
     """Share of photographs with other brightness and tint, the same in what is given and in the truth."""
     colour_swap: float = 0.2
     """Share with red, green and blue exchanged, and without captions."""
+    photo_light: bool = True
+    """Whether true colours take on the light of the photograph, as far as it shows the set, before they are learned and compared."""
     mirror: float = 0.5
     """Share that is mirrored."""
     validation_photos: int = 12
