@@ -64,7 +64,8 @@ class People2D(Artefact):
     keypoints: Float[Tensor, "K L 3"]
     """``u, v`` [px] and confidence in [0, 1]; confidence 0 = not observed."""
     landmarks3d: Float[Tensor, "K L 4"]
-    """Metric, hip-centred, OpenCV camera axes (x right, y down, z away) [m], and confidence; 0 where the backend has none."""
+    """Metric, hip-centred [m], and confidence; 0 where the backend has none. OpenCV axes (x right, y down, z away) of a camera that looks at the
+    middle of the person's box: networks see a crop, and know nothing of the photo's own axis."""
     masks: Bool[Tensor, "K height width"]
     """Visible pixels of each person; disjoint."""
     source: str

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from huddle3d.geometry import Camera, apply
+from huddle3d.geometry import Camera, apply, rotation_between
 from huddle3d.scene import Bodies, Contact, People2D, Photo
 from huddle3d.scene.landmarks import LANDMARK_INDEX
 from huddle3d.synthesis.build import SyntheticScene
@@ -142,10 +142,14 @@ def _keypoints(bodies: Bodies, camera: Camera, ids: Tensor, depth: Tensor) -> Fl
     return torch.cat([uv, confidence[..., None]], -1)
 
 
-def _landmarks3d(bodies: Bodies, camera: Camera) -> Float[Tensor, "K L 4"]:
+def _landmarks3d(bodies: Bodies, camera: Camera, boxes: Float[Tensor, "K 4"]) -> Float[Tensor, "K L 4"]:
+    """Hip-centred landmarks in the axes of a camera that looks at the middle of each person's box, as networks tell them that see one crop."""
     points = apply(camera.T_cam_world, bodies.landmarks)
     hips = points[:, [LANDMARK_INDEX["left_hip"], LANDMARK_INDEX["right_hip"]]].mean(1, keepdim=True)
-    return torch.cat([points - hips, torch.ones_like(points[..., :1])], -1)
+    middle = torch.cat([(boxes[:, :2] + boxes[:, 2:]) / 2, torch.ones_like(boxes[:, :1])], -1)
+    ray = middle @ torch.linalg.inv(camera.K).T
+    R_cam_crop = rotation_between(torch.tensor([0.0, 0.0, 1.0]).to(ray).expand_as(ray), ray)
+    return torch.cat([(points - hips) @ R_cam_crop, torch.ones_like(points[..., :1])], -1)
 
 
 def _observe(bodies: Bodies, camera: Camera, ids: Tensor, depth: Tensor, amodal: Tensor) -> People2D:
@@ -162,7 +166,7 @@ def _observe(bodies: Bodies, camera: Camera, ids: Tensor, depth: Tensor, amodal:
         boxes=torch.tensor(boxes, dtype=torch.float32, device=ids.device),
         scores=torch.ones(count, device=ids.device),
         keypoints=_keypoints(bodies, camera, ids, depth),
-        landmarks3d=_landmarks3d(bodies, camera),
+        landmarks3d=_landmarks3d(bodies, camera, torch.tensor(boxes, dtype=torch.float32, device=ids.device)),
         masks=masks,
         source="synthesis",
     )
