@@ -1,7 +1,7 @@
 """Measure how the embedded backend's key points differ from the truth, and write the table that ``huddle3d eval fit`` draws its noise from.
 
     python scripts/measure_keypoint_noise.py collect --output FOLDER --scenes 40      # resumable: one folder per scene
-    python scripts/measure_keypoint_noise.py table --output FOLDER                    # -> src/huddle3d/evaluation/data/keypoint_noise.json
+    python scripts/measure_keypoint_noise.py table --output FOLDER                    # -> src/huddle3d/perception/data/keypoint_noise.json
 
 The scenes are two-person pictures of all families, in turn, from seeds that no suite and no table uses (7 000 000 and up).
 """
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 FIRST_SEED = 7_000_000
-TARGET = Path(__file__).parents[1] / "src/huddle3d/evaluation/data/keypoint_noise.json"
+TARGET = Path(__file__).parents[1] / "src/huddle3d/perception/data/keypoint_noise.json"
 QUANTILES = np.linspace(0, 1, 11)
 ABOUT = (
     "Errors of the embedded perception against the truth of synthetic pictures, made by scripts/measure_keypoint_noise.py. error_m: distance in the "
@@ -98,7 +98,7 @@ def measure(folder: Path) -> Tally:
 
 
 def _person(tally: Tally, found, truth, i: int, j: int, scale: float) -> None:
-    from huddle3d.evaluation.keypoint_noise import HIDDEN, LIMBS, point_kind
+    from huddle3d.perception.keypoint_noise import HIDDEN, LIMBS, point_kind
     from huddle3d.scene.landmarks import LANDMARKS, MIRROR
 
     p, t = found.keypoints[i].double().numpy(), truth.keypoints[j].double().numpy()
@@ -151,7 +151,7 @@ def _quantiles(values: list[float], digits: int) -> list[float]:
 
 def _mean_cosine(tally: Tally) -> float:
     """Between the 3D errors of two points of one limb."""
-    from huddle3d.evaluation.keypoint_noise import LIMBS
+    from huddle3d.perception.keypoint_noise import LIMBS
 
     d = tally.directions3d
     found = [float(d[i, a] @ d[i, b]) for i, a in d for b in range(a + 1, 23) if LIMBS[a] == LIMBS[b] and (i, b) in d]
@@ -162,8 +162,8 @@ def table(tally: Tally) -> dict:
     """The document of the package."""
     from scipy.stats import norm, rankdata
 
-    from huddle3d.evaluation.keypoint_noise import LIMBS
     from huddle3d.people import versions
+    from huddle3d.perception.keypoint_noise import LIMBS
 
     kinds = list(dict.fromkeys(r[2] for r in tally.rows))
     rows: dict[str, dict] = {}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from huddle3d.evaluation import KeypointNoise, NoiseRow, add_keypoint_noise, load_keypoint_noise
-from huddle3d.evaluation.keypoint_noise import noise_document, point_kind, read_noise
+from huddle3d.perception.keypoint_noise import noise_document, point_kind, read_noise
 from huddle3d.scene import People2D
 from huddle3d.scene.landmarks import LANDMARK_INDEX, LANDMARKS, MIRROR
 

@@ -12,7 +12,6 @@ from huddle3d.evaluation.fit_protocol import FIT_INPUTS, FitInput, FitResult, ev
 from huddle3d.evaluation.fit_summary import FIT_COLUMNS, FIT_TARGETS, compare_fits, fit_json, fit_row, fit_summary, fits_by_family, row_name
 from huddle3d.evaluation.images import normal_l2, psnr, ssim
 from huddle3d.evaluation.joints import BodyMetrics, body_metrics
-from huddle3d.evaluation.keypoint_noise import KeypointNoise, NoiseRow, add_keypoint_noise, load_keypoint_noise, pixels_per_metre
 from huddle3d.evaluation.levels import LEVELS, Interaction, Level, interaction
 from huddle3d.evaluation.lpips import LPIPS_VARIABLE, Lpips, load_lpips
 from huddle3d.evaluation.matching import match_people, pairwise_distance
@@ -37,6 +36,7 @@ from huddle3d.evaluation.surface import (
 from huddle3d.evaluation.unseen import SightMap
 from huddle3d.evaluation.variants import override, read_variants
 from huddle3d.evaluation.views import ImageMetrics, evaluation_cameras, image_metrics
+from huddle3d.perception.keypoint_noise import KeypointNoise, NoiseRow, add_keypoint_noise, load_keypoint_noise, pixels_per_metre
 
 __all__ = [
     "DepthOrder",

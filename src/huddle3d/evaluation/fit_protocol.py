@@ -19,12 +19,12 @@ import huddle3d
 from huddle3d.bodies import BodyModel
 from huddle3d.errors import HuddleError, InputError
 from huddle3d.evaluation.fit_metrics import FitMetrics, fit_metrics
-from huddle3d.evaluation.keypoint_noise import add_keypoint_noise, load_keypoint_noise, pixels_per_metre
 from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.fitting import fit
 from huddle3d.io import display_name, write_bytes
 from huddle3d.people import PeopleConfig, plain
 from huddle3d.perception import perceive
+from huddle3d.perception.keypoint_noise import add_keypoint_noise, load_keypoint_noise, pixels_per_metre
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import Bodies, People2D
 

@@ -23,7 +23,7 @@ from huddle3d.geometry import Camera, apply, so3_exp
 from huddle3d.scene import People2D
 from huddle3d.scene.landmarks import LANDMARKS, MIRROR
 
-__all__ = ["HIDDEN", "LIMBS", "KeypointNoise", "NoiseRow", "add_keypoint_noise", "load_keypoint_noise", "pixels_per_metre", "point_kind"]
+__all__ = ["HIDDEN", "LIMBS", "KeypointNoise", "NoiseRow", "add_keypoint_noise", "load_keypoint_noise", "pixels_per_metre", "point_kind", "spoil"]
 
 HIDDEN = 0.5
 """True points of less confidence are hidden (the synthetic truth gives them 0.3); those of 0 lie outside the picture."""
@@ -111,7 +111,7 @@ def noise_document(noise: KeypointNoise) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def load_keypoint_noise() -> KeypointNoise:
     """The table of the package."""
-    tree = json.loads((files("huddle3d.evaluation") / "data" / "keypoint_noise.json").read_text(encoding="utf-8"))
+    tree = json.loads((files("huddle3d.perception") / "data" / "keypoint_noise.json").read_text(encoding="utf-8"))
     return read_noise(tree)
 
 
@@ -148,8 +148,9 @@ def add_keypoint_noise(people: People2D, scale: Float[Tensor, "K"], *, seed: int
     noise = noise or load_keypoint_noise()
     generator = torch.Generator().manual_seed(seed)
     keypoints, points3d = people.keypoints.clone(), people.landmarks3d.clone()
-    for k in range(len(people.names)):
-        _spoil(keypoints[k], points3d[k], float(scale[k]), noise, generator)
+    for k in range(len(people.names)):  # one by one: what a person gets does not depend on who else is there
+        one = slice(k, k + 1)
+        keypoints[one], points3d[one] = spoil(keypoints[one], points3d[one], scale[one], noise, generator)
     kept = [k for k in range(len(people.names)) if bool((keypoints[k, :17, 2] > 0).any())]
     return replace(
         people,
@@ -163,44 +164,57 @@ def add_keypoint_noise(people: People2D, scale: Float[Tensor, "K"], *, seed: int
     )
 
 
-def _spoil(points: Float[Tensor, "L 3"], points3d: Float[Tensor, "L 4"], scale: float, noise: KeypointNoise, generator: torch.Generator) -> None:
-    """Change one person's points in place."""
-    inside, hidden = points[:, 2] > 0, points[:, 2] < HIDDEN
-    order = _exchanged(noise, generator)
-    points[:], points3d[:], inside, hidden = points[order], points3d[order], inside[order], hidden[order]
-    size = _latent(noise.limb_correlation, generator)
-    sure = _rank(noise.confidence_correlation * size + math.sqrt(1 - noise.confidence_correlation**2) * torch.randn(len(LIMBS), generator=generator))
+def spoil(
+    points: Float[Tensor, "B L 3"], points3d: Float[Tensor, "B L 4"], scale: Float[Tensor, "B"], noise: KeypointNoise, generator: torch.Generator
+) -> tuple[Float[Tensor, "B L 3"], Float[Tensor, "B L 4"]]:
+    """Key points and 3D landmarks of B people with the table's errors, each person's drawn by itself.
+
+    Args:
+        points: true key points; confidence 1 = shown, 0.3 = hidden, 0 = outside the picture.
+        points3d: true 3D landmarks.
+        scale: pixels (or whatever ``points`` are in) per metre at each person's depth.
+        noise: the table.
+        generator: on the CPU.
+    """
+    count = len(points)
+    order = _exchanged(count, noise, generator)
+    points = points.gather(1, order[..., None].expand_as(points))
+    points3d = points3d.gather(1, order[..., None].expand_as(points3d))
+    inside, hidden = points[..., 2] > 0, points[..., 2] < HIDDEN
+    size = _latent(count, noise.limb_correlation, generator)
+    own = torch.randn(count, len(LIMBS), generator=generator)
+    sure = _rank(noise.confidence_correlation * size + math.sqrt(1 - noise.confidence_correlation**2) * own)
     size = _rank(size)
-    lost = torch.rand(len(LIMBS), generator=generator)[_OF_GROUP]
+    lost = torch.rand(count, len(LIMBS), generator=generator)[:, _OF_GROUP]
     table = _Table.of(noise, hidden)
-    angle = _directions(noise.limb_direction, generator)
-    error = _quantile(table.error, size)
-    points[:, 0] += scale * error * angle.cos()
-    points[:, 1] += scale * error * angle.sin()
+    angle = _directions(count, noise.limb_direction, generator)
+    error = scale[:, None] * _quantile(table.error, size)
     given = inside & (lost >= table.drop)
-    points[:, 2] = torch.where(given, _quantile(table.confidence, sure), 0.0)
-    axis = torch.nn.functional.normalize(torch.randn(3, generator=generator), dim=0)
-    turn = math.radians(float(_quantile(torch.tensor([noise.turn_deg]), torch.rand(1, generator=generator))[0]))
-    away = _directions3d(noise.limb_direction3d, generator)
-    points3d[:, :3] = points3d[:, :3] @ so3_exp(axis * turn).T + _quantile(table.error3d, size)[:, None] * away
-    points3d[:, 3] = torch.where(given, _quantile(table.confidence3d, sure), 0.0)
+    seen = torch.where(given, _quantile(table.confidence, sure), 0.0)
+    points = torch.stack([points[..., 0] + error * angle.cos(), points[..., 1] + error * angle.sin(), seen], -1)
+    axis = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=-1)
+    turn = torch.deg2rad(_quantile(torch.tensor([noise.turn_deg]).expand(count, -1), torch.rand(count, 1, generator=generator)[:, 0]))
+    away = _directions3d(count, noise.limb_direction3d, generator)
+    moved = points3d[..., :3] @ so3_exp(axis * turn[:, None]).transpose(-1, -2) + _quantile(table.error3d, size)[..., None] * away
+    seen = torch.where(given, _quantile(table.confidence3d, sure), 0.0)
+    return points, torch.cat([moved, seen[..., None]], -1)
 
 
 @dataclass(frozen=True)
 class _Table:
-    """Quantiles of each landmark of one person."""
+    """Quantiles of each landmark; of many people with leading dimensions."""
 
-    drop: Float[Tensor, "L"]
-    error: Float[Tensor, "L Q"]
-    confidence: Float[Tensor, "L Q"]
-    error3d: Float[Tensor, "L Q"]
-    confidence3d: Float[Tensor, "L Q"]
+    drop: Float[Tensor, "*b L"]
+    error: Float[Tensor, "*b L Q"]
+    confidence: Float[Tensor, "*b L Q"]
+    error3d: Float[Tensor, "*b L Q"]
+    confidence3d: Float[Tensor, "*b L Q"]
 
     @staticmethod
-    def of(noise: KeypointNoise, hidden: Bool[Tensor, "L"]) -> _Table:
+    def of(noise: KeypointNoise, hidden: Bool[Tensor, "*b L"]) -> _Table:
         seen, behind = noise.tables
         parts = ((getattr(seen, f.name), getattr(behind, f.name)) for f in fields(_Table))
-        return _Table(*(torch.where(hidden if a.ndim == 1 else hidden[:, None], b, a) for a, b in parts))
+        return _Table(*(torch.where(hidden if a.ndim == 1 else hidden[..., None], b, a) for a, b in parts))
 
     @staticmethod
     def build(noise: KeypointNoise, state: str) -> _Table:
@@ -213,17 +227,16 @@ class _Table:
         return _Table(torch.tensor([row.drop for row in rows]), *(stack(n) for n in ("error_m", "confidence", "error3d_m", "confidence3d")))
 
 
-def _exchanged(noise: KeypointNoise, generator: torch.Generator) -> Int[Tensor, "L"]:
-    """Rows of the points that this person's points are taken from: mostly its own."""
+def _exchanged(count: int, noise: KeypointNoise, generator: torch.Generator) -> Int[Tensor, "B L"]:
+    """Rows of the points that each person's points are taken from: mostly their own."""
     order, twin = torch.arange(len(LANDMARKS)), torch.tensor(MIRROR)
-    draw = torch.rand(3, generator=generator)
-    if float(draw[0]) < noise.swaps["all"]:
-        return twin
-    for limb, u in (("arm", draw[1]), ("leg", draw[2])):
-        if float(u) < noise.swaps[f"{limb}s"]:
-            rows = torch.tensor([name.endswith(limb) for name in LIMBS])
-            order = torch.where(rows, twin, order)
-    return order
+    draw = torch.rand(count, 3, generator=generator)
+    everything = draw[:, :1] < noise.swaps["all"]
+    exchanged = everything.expand(-1, len(LANDMARKS))
+    for k, limb in enumerate(("arm", "leg"), 1):
+        rows = torch.tensor([name.endswith(limb) for name in LIMBS])
+        exchanged = exchanged | (rows & (draw[:, k : k + 1] < noise.swaps[f"{limb}s"]))
+    return torch.where(exchanged, twin, order)
 
 
 def _first(names: tuple[str, ...]) -> Int[Tensor, "L"]:
@@ -234,34 +247,34 @@ def _first(names: tuple[str, ...]) -> Int[Tensor, "L"]:
 _OF_LIMB, _OF_GROUP = _first(LIMBS), _first(_GROUPS)
 
 
-def _latent(correlation: float, generator: torch.Generator) -> Float[Tensor, "L"]:
+def _latent(count: int, correlation: float, generator: torch.Generator) -> Float[Tensor, "B L"]:
     """Standard normal scores that are correlated within a limb; points of one hand or face share theirs."""
-    limb = torch.randn(len(LIMBS), generator=generator)[_OF_LIMB]
-    own = torch.randn(len(LIMBS), generator=generator)[_OF_GROUP]
+    limb = torch.randn(count, len(LIMBS), generator=generator)[:, _OF_LIMB]
+    own = torch.randn(count, len(LIMBS), generator=generator)[:, _OF_GROUP]
     return math.sqrt(correlation) * limb + math.sqrt(1 - correlation) * own
 
 
-def _directions(cosine: float, generator: torch.Generator) -> Float[Tensor, "L"]:
+def _directions(count: int, cosine: float, generator: torch.Generator) -> Float[Tensor, "B L"]:
     """Angles in the picture: a limb's own plus a normal spread, so that two points' mean cosine is the given one."""
-    limb = 2 * math.pi * torch.rand(len(LIMBS), generator=generator)[_OF_LIMB]
+    limb = 2 * math.pi * torch.rand(count, len(LIMBS), generator=generator)[:, _OF_LIMB]
     spread = math.sqrt(-math.log(min(max(cosine, 1e-3), 1.0)))
-    return limb + spread * torch.randn(len(LIMBS), generator=generator)[_OF_GROUP]
+    return limb + spread * torch.randn(count, len(LIMBS), generator=generator)[:, _OF_GROUP]
 
 
-def _directions3d(cosine: float, generator: torch.Generator) -> Float[Tensor, "L 3"]:
+def _directions3d(count: int, cosine: float, generator: torch.Generator) -> Float[Tensor, "B L 3"]:
     """Unit vectors: a limb's own share plus each point's own, so that two points' mean cosine is about the given one."""
-    limb = torch.randn(len(LIMBS), 3, generator=generator)[_OF_LIMB]
-    own = torch.randn(len(LIMBS), 3, generator=generator)[_OF_GROUP]
+    limb = torch.randn(count, len(LIMBS), 3, generator=generator)[:, _OF_LIMB]
+    own = torch.randn(count, len(LIMBS), 3, generator=generator)[:, _OF_GROUP]
     return torch.nn.functional.normalize(math.sqrt(cosine) * limb + math.sqrt(1 - cosine) * own, dim=-1)
 
 
-def _rank(scores: Float[Tensor, "L"]) -> Float[Tensor, "L"]:
+def _rank(scores: Float[Tensor, "*b L"]) -> Float[Tensor, "*b L"]:
     return torch.special.ndtr(scores)
 
 
-def _quantile(table: Float[Tensor, "n Q"], u: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+def _quantile(table: Float[Tensor, "*b Q"], u: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     """Values of the quantile functions at ``u``, linear between their nodes."""
-    place = u.clamp(0, 1) * (table.shape[1] - 1)
-    low = place.floor().long().clamp(0, table.shape[1] - 2)
-    a, b = table.gather(1, low[:, None])[:, 0], table.gather(1, low[:, None] + 1)[:, 0]
+    place = u.clamp(0, 1) * (table.shape[-1] - 1)
+    low = place.floor().long().clamp(0, table.shape[-1] - 2)
+    a, b = table.gather(-1, low[..., None])[..., 0], table.gather(-1, low[..., None] + 1)[..., 0]
     return a + (place - low) * (b - a)
