@@ -127,6 +127,20 @@ class FitConfig:
     prior_shape: float = 0.0
     """Share of the shapes."""
 
+    # Learned first guess (only bodies of a model that a regressor was trained for)
+    weight_regressor: float = 0.5
+    """Weight of the bone directions that the regressor tells, beside those of the 3D landmarks; 0 switches the regressor off."""
+    regressor_file: str = ""
+    """File of a regressor made by `huddle3d train regressor`; empty for the embedded one."""
+    regressor_sigma_deg: float = 6.0
+    """Least noise of a told direction [deg], whatever the regressor says of itself."""
+    regressor_pose: float = 1.0
+    """Where the pose prior rests: 0 at the rest pose, 1 at the told pose."""
+    weight_regressor_depth: float = 1.0
+    """Weight of how far one person stands behind the other, as told."""
+    regressor_depth_sigma: float = 0.05
+    """Least noise of that distance [m]."""
+
     # Depth order and silhouettes
     order_size: int = 96
     """Longer side [px] of the pictures in which the depth order is compared."""

@@ -10,6 +10,7 @@ from huddle3d.fitting._contact_term import PersonPenetration
 from huddle3d.fitting._depth_order import OrderPairs
 from huddle3d.fitting._image_terms import SmallMasks, silhouette_term, silhouettes
 from huddle3d.fitting._landmark_terms import LandmarkTerms
+from huddle3d.fitting._learned import Learned
 from huddle3d.fitting._prior_term import PriorTerm
 from huddle3d.fitting._state import Frame, Variables
 from huddle3d.fitting._touch_term import TouchPoints
@@ -41,6 +42,7 @@ class JointEnergy:
         tolerance: of L_pen [m].
         attract: whether people who nearly touch are drawn together.
         prior: the proxemics prior of this stage; None leaves it out.
+        learned: what the regressor told; None leaves out how people stand behind each other.
     """
 
     def __init__(
@@ -54,13 +56,14 @@ class JointEnergy:
         *,
         attract: bool = False,
         prior: PriorTerm | None = None,
+        learned: Learned | None = None,
     ) -> None:
         self.landmarks, self.photo_size, self.order_masks, self.silhouette_masks, self.topology = (
             landmarks, photo_size, order_masks, silhouette_masks, topology,
         )  # fmt: skip
         self.body, self.frame, self.config = landmarks.body, landmarks.frame, landmarks.config
         self.penetration = PersonPenetration(self.body.proxy_faces, self.config, tolerance)
-        self._prior = prior
+        self._prior, self._learned = prior, learned
         self._attract = attract and self.config.weight_touch > 0
         self._pairs: OrderPairs | None = None
         self._touch: TouchPoints | None = None
@@ -71,6 +74,8 @@ class JointEnergy:
         total = self.landmarks(variables).sum()
         if self._prior is not None:
             total = total + self._prior(variables)
+        if self._learned is not None and self.config.weight_regressor_depth > 0:
+            total = total + self._learned.depth_energy(variables.root_view(), self.config)
         if len(variables.turn) > 1 and c.weight_penetration > 0:
             proxies = variables.place(self.body.proxy_skinned(variables.local_params(self.frame)))
             total = total + self.penetration(proxies)

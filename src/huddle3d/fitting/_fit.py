@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,6 +17,7 @@ from huddle3d.fitting._guess import at_guess
 from huddle3d.fitting._image_terms import shrink_masks
 from huddle3d.fitting._initialise import initialise
 from huddle3d.fitting._landmark_terms import FOOT_POINTS, LandmarkTerms
+from huddle3d.fitting._learned import Learned, choose_regressor
 from huddle3d.fitting._observations import Observations, observe
 from huddle3d.fitting._prior_term import PriorTerm
 from huddle3d.fitting._quality import SEEN, confidence_of, depth_spread, describe, reprojection
@@ -30,6 +31,7 @@ from huddle3d.scene import Bodies, BodyGuess, People2D, Photo
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
     from huddle3d.diffusion import PairPrior
+    from huddle3d.fitting.regressor import Regressor
 
 __all__ = ["fit"]
 
@@ -41,6 +43,7 @@ def fit(
     *,
     body: BodyModel,
     prior: PairPrior | None = None,
+    regressor: Regressor | None = None,
     guess: BodyGuess | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -61,6 +64,7 @@ def fit(
         config: weights and iterations.
         body: the body model, on the CPU.
         prior: the proxemics prior for ``weight_prior`` > 0; None reads ``prior_file``, or takes the embedded one.
+        regressor: tells first bodies for ``weight_regressor`` > 0; None reads ``regressor_file``, or takes the embedded one (Anny's bodies only).
         guess: bodies that another system saw in this photo; the first bodies stand where it puts them, unless that explains the photo less well.
         seed: kept in the signature of every stage; this stage draws no random numbers.
         progress: told the stages.
@@ -77,15 +81,20 @@ def fit(
     prior = _prior(body, config, prior)
     frame = Frame.build(body, photo, config)
     observed = observe(photo, people, frame.focal_px, config, body.landmark_valid)
-    first, _ = initialise(body, frame, observed, config, progress=_part(progress, 0.0, 0.25))
+    chosen = choose_regressor(body, config, regressor)
+    learned = None if chosen is None else Learned.of(chosen, photo, people, observed, frame)
+    if learned is not None:
+        observed = replace(learned.fused(observed, config), rest=config.regressor_pose * learned.pose(frame))
+    first, _ = initialise(body, frame, observed, config, learned=learned, progress=_part(progress, 0.0, 0.25))
     with torch.no_grad():
         terms = LandmarkTerms.build(body, frame, observed, first, config, with_world=True)
         if guess is not None:
             first = at_guess(body, frame, terms, people, guess, first)
         first = initial_world(terms, first)
-    outcome = _joint_stages(_Task(photo, people, config, body, frame, observed, prior), first, progress)
+    task = _Task(photo, people, config, body, frame, observed, prior, learned)
+    outcome = _joint_stages(task, first, progress)
     progress(1.0, "measuring")
-    return _result(_Task(photo, people, config, body, frame, observed, prior), outcome)
+    return _result(task, outcome)
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,7 @@ class _Task:
     frame: Frame
     observed: Observations
     prior: PairPrior | None
+    learned: Learned | None
 
 
 def _prior(body: BodyModel, config: FitConfig, prior: PairPrior | None) -> PairPrior | None:
@@ -150,7 +160,9 @@ def _joint_stages(task: _Task, start: Variables, progress: Progress) -> Outcome:
     def energy(variables: Variables, tolerance: float, *, with_masks: bool = False, attract: bool = False) -> JointEnergy:
         terms = LandmarkTerms.build(task.body, task.frame, task.observed, variables, c, with_world=True)
         prior = None if task.prior is None else PriorTerm(task.prior, variables, task.frame, c)
-        return JointEnergy(terms, size, order, detail if with_masks else None, topology, tolerance, attract=attract, prior=prior)
+        return JointEnergy(
+            terms, size, order, detail if with_masks else None, topology, tolerance, attract=attract, prior=prior, learned=task.learned
+        )
 
     variables = start.rebased()
     joint = minimise(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from huddle3d.fitting._config import FitConfig
 from huddle3d.fitting._landmark_terms import LandmarkTerms
+from huddle3d.fitting._learned import Learned
 from huddle3d.fitting._observations import Observations
 from huddle3d.fitting._solver import minimise
 from huddle3d.fitting._state import Frame, Variables
@@ -117,21 +119,36 @@ def _neutral(frame: Frame, count: int) -> Variables:
     )
 
 
+def _beside(start: Variables, told: Variables, tries: int) -> Variables:
+    """The told body of each person as one more hypothesis, after its ``tries`` others."""
+    shared = ("tilt", "camera_height", "log_focal")
+
+    def joined(a: Tensor, b: Tensor) -> Tensor:
+        return torch.cat([a.unflatten(0, (-1, tries)), b[:, None]], 1).flatten(0, 1)
+
+    return Variables(
+        **{f.name: getattr(start, f.name) if f.name in shared else joined(getattr(start, f.name), getattr(told, f.name)) for f in fields(Variables)}
+    )
+
+
 def initialise(
-    body: BodyModel, frame: Frame, observed: Observations, config: FitConfig, *, progress: Progress = silent
+    body: BodyModel, frame: Frame, observed: Observations, config: FitConfig, *, learned: Learned | None = None, progress: Progress = silent
 ) -> tuple[Variables, Float[Tensor, "B"]]:
     """One body per person in view axes, and its energy.
 
     Where the 3D landmarks show the torso, its orientation and its back-to-front twin are tried; else the four quarter turns of an upright
-    body. The twin matters: a depth-flipped skeleton has the same picture, but its knees bend the wrong way.
+    body. The twin matters: a depth-flipped skeleton has the same picture, but its knees bend the wrong way. What the regressor told is one
+    more hypothesis.
     """
     rest = body.landmarks(_neutral(frame, 1).local_params(frame))[0].detach()
     R, trust = torso_orientation(rest, observed)
     known = trust > 0.2
     facings = _FACINGS_3D if bool(known.all()) else _FACINGS_2D
     R = torch.where(known[:, None, None], R, torch.eye(3))
-    start = _start(body, frame, observed, facings, R)
-    repeated = observed.repeated(len(facings))
+    start, tries = _start(body, frame, observed, facings, R), len(facings)
+    if learned is not None:
+        start, tries = _beside(start, learned.start(frame, _neutral(frame, len(R))), tries), tries + 1
+    repeated = observed.repeated(tries)
     terms = LandmarkTerms.build(body, frame, repeated, start, config, with_world=False)
     placed = minimise(start, lambda v, _: terms(v), ("turn", "shift", "log_depth"), config.steps_initial // 4, config)
     terms = LandmarkTerms.build(body, frame, repeated, placed.variables.rebased(), config, with_world=False)
@@ -140,8 +157,8 @@ def initialise(
         placed.variables.rebased(), lambda v, _: terms(v), free, config.steps_initial, config, rate=1.5, progress=progress, note="first bodies"
     )
     with torch.no_grad():
-        energy = terms(outcome.variables).reshape(-1, len(facings))
+        energy = terms(outcome.variables).reshape(-1, tries)
     energy = energy.nan_to_num(math.inf)
     best = energy.argmin(-1)
-    rows = torch.arange(len(best)) * len(facings) + best
+    rows = torch.arange(len(best)) * tries + best
     return outcome.variables.take(rows).rebased(), energy.gather(-1, best[:, None])[:, 0]

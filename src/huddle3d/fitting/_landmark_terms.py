@@ -77,9 +77,11 @@ def pose_spread(limits: Float[Tensor, "F 3 2"]) -> Float[Tensor, "F 3"]:
     return half * (half / half.amax(-1, keepdim=True)).sqrt()
 
 
-def pose_term(pose: Float[Tensor, "B F 3"], spread: Float[Tensor, "F 3"], stiffness: Float[Tensor, "B F"]) -> Float[Tensor, "B"]:
-    """Squared rotation in units of its spread: a narrow joint (spine, neck, clavicle) is stiff, a wide one nearly free."""
-    return (stiffness * (pose / spread).square().sum(-1)).sum(-1)
+def pose_term(
+    pose: Float[Tensor, "B F 3"], spread: Float[Tensor, "F 3"], stiffness: Float[Tensor, "B F"], rest: Float[Tensor, "B F 3"] | float = 0.0
+) -> Float[Tensor, "B"]:
+    """Squared rotation from ``rest`` in units of its spread: a narrow joint (spine, neck, clavicle) is stiff, a wide one nearly free."""
+    return (stiffness * ((pose - rest) / spread).square().sum(-1)).sum(-1)
 
 
 def evidence(body: BodyModel, frame: Frame, confidence: Float[Tensor, "B L"]) -> Float[Tensor, "B F"]:
@@ -194,7 +196,7 @@ class LandmarkTerms:
         total = (
             total
             + c.weight_limits * limit_term(variables.pose, self.limits)
-            + c.weight_pose * pose_term(variables.pose, pose_spread(self.limits), self.stiffness)
+            + c.weight_pose * pose_term(variables.pose, pose_spread(self.limits), self.stiffness, self.observed.rest)
         )
         total = total + c.weight_shape * (variables.shape / self.spread * self.frame.shape_free).square().sum(-1)
         return total + self.world_energy(landmarks, variables) if self.with_world else total

@@ -87,10 +87,12 @@ class Observations:
     trust: Float[Tensor, "B"]
     """How much a person may say about what all share (floor, gravity): squared detection score, and less for those much smaller than the
     largest, whose scale and stance are measured on few pixels and among whom false detections are common."""
+    rest: Float[Tensor, "B F 3"] | float = 0.0
+    """Where the pose prior rests: rotation vectors [rad] of the fitted joints; 0 = the rest pose."""
 
     def repeated(self, times: int) -> Observations:
         """Each observation ``times`` times in a row (hypotheses of one person lie side by side)."""
-        return Observations(**{k: v if k == "sigma" else v.repeat_interleave(times, 0) for k, v in vars(self).items()})
+        return Observations(**{k: v if k == "sigma" or not isinstance(v, Tensor) else v.repeat_interleave(times, 0) for k, v in vars(self).items()})
 
 
 def _window_any(mask: Bool[Tensor, "H W"], uv: Float[Tensor, "n 2"], radius: float) -> Bool[Tensor, "n"]:

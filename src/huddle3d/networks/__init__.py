@@ -5,6 +5,7 @@ from huddle3d.networks.clothing_text import COLOUR_WORDS, VOCABULARY, ClothingTe
 from huddle3d.networks.codeformer import CodeFormer, CodeFormerConfig, codeformer_config, codeformer_shapes
 from huddle3d.networks.multiview import DOMAINS, EMBEDDED_64, EMBEDDED_128, PSHUMAN, VIEWS, ControlResiduals, MultiViewConfig, identity_code
 from huddle3d.networks.multiview_unet import MultiViewUNet, multiview_shapes
+from huddle3d.networks.pair_regressor import PairRegressor, PairRegressorConfig
 from huddle3d.networks.surface import SURFACE_INPUTS, SURFACE_OUTPUTS, SurfaceNet, SurfaceNetConfig
 from huddle3d.networks.view_upsampler import UPSAMPLED_CHANNELS, UpsamplerConfig, ViewUpsampler
 
@@ -28,6 +29,8 @@ __all__ = [
     "SURFACE_OUTPUTS",
     "SurfaceNet",
     "SurfaceNetConfig",
+    "PairRegressor",
+    "PairRegressorConfig",
     "PairState",
     "UPSAMPLED_CHANNELS",
     "UpsamplerConfig",
