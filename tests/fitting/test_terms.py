@@ -1,10 +1,12 @@
 """Each term against a case that can be computed by hand."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
-from scenes import HEIGHT, WIDTH, camera, observe_truth, photo
+from scenes import HEIGHT, WIDTH, camera, observe_truth, photo, stand
 from tiny_body import TinyBody
 
 from huddle3d.fitting import FitConfig
@@ -20,6 +22,7 @@ from huddle3d.fitting._landmark_terms import (
     gravity_term,
     keypoint_term,
     limit_term,
+    moved_landmarks,
     pose_spread,
     pose_term,
 )
@@ -29,6 +32,7 @@ from huddle3d.fitting._world import to_world, world_camera
 from huddle3d.geometry import Camera, apply, so3_exp
 from huddle3d.scene import People2D
 from huddle3d.scene.landmarks import LANDMARK_INDEX, NUM_LANDMARKS
+from huddle3d.synthesis.pictures.photograph import _landmarks3d
 
 
 def variables(count=1, **changes):
@@ -158,7 +162,7 @@ def test_evidence_is_what_a_joint_moves():
     frame = Frame.build(body, photo(), FitConfig())
     confidence = torch.zeros(1, NUM_LANDMARKS)
     confidence[0, LANDMARK_INDEX["left_ankle"]] = 0.8
-    seen = dict(zip((body.joint_names[j] for j in frame.fit_joints), evidence(body, frame, confidence)[0].tolist(), strict=True))
+    seen = dict(zip((body.joint_names[j] for j in frame.fit_joints), evidence(moved_landmarks(body, frame), confidence)[0].tolist(), strict=True))
     assert seen["left_thigh"] == seen["left_shin"] == pytest.approx(0.8)
     assert seen["left_foot"] == seen["right_thigh"] == seen["left_arm"] == seen["spine"] == 0
 
@@ -288,3 +292,18 @@ def test_world_keeps_the_picture_and_is_upright():
     forward = cam.T_world_cam[:3, 2]
     assert abs(forward[0].item()) < 1e-6 and forward[2].item() == pytest.approx(-math.cos(0.2), abs=1e-6)
     assert forward[1].item() == pytest.approx(-math.sin(0.2), abs=1e-6)  # positive pitch looks down
+
+
+def test_synthetic_truth_is_read_as_it_stands():
+    # What the synthesis tells of somebody at the border of the picture are the true bones, in the axes of the photo's camera.
+    body, cam = TinyBody(), camera()
+    params = stand(body, body.neutral(1), torch.tensor([40.0]), torch.tensor([[1.2, 0.3]]))
+    landmarks = body.landmarks(params)
+    seen = observe_truth(body, params, cam)
+    bodies = SimpleNamespace(landmarks=landmarks)
+    people = replace(seen, landmarks3d=_landmarks3d(bodies, cam, seen.boxes))
+    observed = observe(photo(760.0), people, 760.0, FitConfig(), body.landmark_valid)
+    view = apply(cam.T_cam_world, landmarks) * torch.tensor([1.0, -1.0, -1.0])
+    true_bones = torch.nn.functional.normalize(bone_matrix() @ view, dim=-1)
+    known = (bone_matrix() @ view).norm(dim=-1) > 1e-4
+    assert float((observed.bones - true_bones)[known].abs().max()) < 1e-5

@@ -7,7 +7,7 @@ from pathlib import Path
 from tyro.extras import SubcommandApp
 
 from huddle3d.bodies import load_body
-from huddle3d.cli import train_mvd, train_surface
+from huddle3d.cli import train_mvd, train_regressor, train_surface
 from huddle3d.cli.console import LogFormat, print_line
 from huddle3d.cli.train_log import lines, writer_of
 from huddle3d.compute import choose_device
@@ -23,6 +23,7 @@ def build_app() -> SubcommandApp:
     app = SubcommandApp()
     app.command(bank)
     app.command(prior)
+    app.command(train_regressor.regressor)
     app.command(views)
     app.command(train_surface.crops)
     app.command(train_surface.surface)

@@ -20,7 +20,7 @@ from huddle3d.bodies import BodyModel
 from huddle3d.errors import HuddleError, InputError
 from huddle3d.evaluation.fit_metrics import FitMetrics, fit_metrics
 from huddle3d.evaluation.sample import EvaluationSample
-from huddle3d.fitting import fit
+from huddle3d.fitting import fit, fit_weights_digest
 from huddle3d.io import display_name, write_bytes
 from huddle3d.people import PeopleConfig, plain
 from huddle3d.perception import perceive
@@ -73,7 +73,7 @@ def _code_digest() -> str:
 
 def fit_identity(sample_key: str, source: FitInput, config: PeopleConfig, seed: int) -> str:
     """sha256 of everything that a scene's numbers depend on: the sample, what is given, the settings used, the noise table, the code."""
-    used = {"fit": plain(config.fit), "seed": config.seed}
+    used = {"fit": plain(config.fit), "weights": fit_weights_digest(config.fit), "seed": config.seed}
     if source == "predicted":
         used["perceive"] = plain(config.perceive)
     if source == "noisy":

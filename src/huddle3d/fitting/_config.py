@@ -153,6 +153,14 @@ class FitConfig:
     weight_silhouette: float = 60.0
     """Silhouettes: disagreeing pixels / pixels of the mask."""
 
+    # Other readings of the picture
+    limb_steps: int = 25
+    """Iterations in which limbs that are turned in depth settle before they are compared; 0 tries none."""
+    limb_margin: float = 1.0
+    """Energy that a turned limb must gain."""
+    exchange_energy: float = 1.5
+    """Depth-order energy of two people after stage 1 from which the other order is tried, too; it needs a stage of its own. Infinite: never."""
+
     # Iterations
     steps_initial: int = 120
     """Stage 0: each person alone, several facings."""

@@ -90,6 +90,15 @@ class JointEnergy:
             total = total + c.weight_silhouette * silhouette_term(coverage, self.silhouette_masks).sum()
         return total
 
+    @torch.no_grad()
+    def order_energy(self, variables: Variables, pair: tuple[int, int]) -> Float[Tensor, ""]:
+        """Depth order of two people alone."""
+        rows = list(pair)
+        proxies = variables.place(self.body.proxy_skinned(variables.local_params(self.frame)))[rows]
+        camera = view_camera(self.frame, self.order_masks, self.photo_size, self._focal(variables))
+        pairs = OrderPairs.freeze(proxies, self.body.proxy_faces, camera, self.order_masks.share[rows])
+        return self.config.weight_order * pairs.energy(proxies)
+
     def _order(self, variables: Variables, proxies: Float[Tensor, "K P 3"], step: int) -> OrderPairs:
         if self._pairs is None or step % self.config.order_every == 0:
             camera = view_camera(self.frame, self.order_masks, self.photo_size, self._focal(variables))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from huddle3d.diffusion import load_prior, read_prior
 from huddle3d.errors import InputError, StageError
+from huddle3d.fitting._alternatives import exchanged, other_limbs, wrong_pairs
 from huddle3d.fitting._config import FitConfig
 from huddle3d.fitting._contact_term import deepest_mm
 from huddle3d.fitting._energy import JointEnergy
@@ -50,9 +51,10 @@ def fit(
 ) -> Bodies:
     """Fit one body to each person of a photo, all in one upright world with the camera.
 
-    Stages: (0) each person alone from keypoints and 3D landmarks, in several facings; (1) everybody and the camera on landmarks, with
-    penetration and depth order from the first iteration; (2) with silhouettes; (3) landmarks and penetration again, at low rates, with
-    contact attraction.
+    Stages: (0) each person alone from keypoints and 3D landmarks, in several facings and from what the regressor tells; (1) everybody and
+    the camera on landmarks, with penetration and depth order from the first iteration, first with hidden limbs turned in depth where that
+    helps, and once more for two people whose masks say that they stand the other way round; (2) with silhouettes; (3) landmarks and
+    penetration again, at low rates, with contact attraction.
 
     World: y up, floor at y = 0, metres; the people stand around the origin and the camera looks along -z from their +z side. Gravity comes
     from the people (who stands, stands upright, on one floor) with a prior on a level camera; if nobody's stance says anything, the camera
@@ -164,10 +166,21 @@ def _joint_stages(task: _Task, start: Variables, progress: Progress) -> Outcome:
             terms, size, order, detail if with_masks else None, topology, tolerance, attract=attract, prior=prior, learned=task.learned
         )
 
-    variables = start.rebased()
-    joint = minimise(
-        variables, energy(variables, c.penetration_tolerance), free, c.steps_joint, c, progress=_part(progress, 0.25, 0.6), note="all people"
-    )
+    def together(begin: Variables, note: str = "all people") -> Outcome:
+        begin = begin.rebased()
+        stage = energy(begin, c.penetration_tolerance)
+        if c.limb_steps > 0 and len(begin.turn) > 1:
+            begin = other_limbs(stage, begin, steps=c.limb_steps, margin=c.limb_margin)
+            stage = energy(begin, c.penetration_tolerance)
+        return minimise(begin, stage, free, c.steps_joint, c, progress=_part(progress, 0.25, 0.6), note=note)
+
+    joint = together(start)
+    weigh = energy(joint.variables, c.penetration_tolerance)
+    for a, b in wrong_pairs(weigh, joint.variables, least=c.exchange_energy) if len(start.turn) > 1 else []:
+        other = together(exchanged(start, a, b), note=f"{task.people.names[a]} and {task.people.names[b]} in the other order")
+        with torch.no_grad():
+            if float(weigh(other.variables, 0)) < float(weigh(joint.variables, 0)):
+                joint = other
     variables = joint.variables.rebased()
     if c.weight_silhouette > 0 and bool(detail.has_mask.any()):
         stage = energy(variables, c.penetration_tolerance, with_masks=True)

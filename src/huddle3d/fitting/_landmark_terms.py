@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from huddle3d.fitting._config import FitConfig
@@ -84,14 +84,18 @@ def pose_term(
     return (stiffness * ((pose - rest) / spread).square().sum(-1)).sum(-1)
 
 
-def evidence(body: BodyModel, frame: Frame, confidence: Float[Tensor, "B L"]) -> Float[Tensor, "B F"]:
-    """How well each joint is observed, in [0, 1]: the best confidence among the landmarks that it moves (by 1 cm or more for 0.2 rad)."""
+def moved_landmarks(body: BodyModel, frame: Frame) -> Bool[Tensor, "F L"]:
+    """Which landmarks each fitted joint moves (by 1 cm or more for 0.2 rad)."""
     count = len(frame.fit_joints)
     neutral = body.neutral(count)
     pose = neutral.pose.clone()
     pose[torch.arange(count), frame.fit_joints] = 0.2 / math.sqrt(3)
     with torch.no_grad():
-        moved = (body.landmarks(replace(neutral, pose=pose)) - body.landmarks(neutral)).norm(dim=-1) > 0.01
+        return (body.landmarks(replace(neutral, pose=pose)) - body.landmarks(neutral)).norm(dim=-1) > 0.01
+
+
+def evidence(moved: Bool[Tensor, "F L"], confidence: Float[Tensor, "B L"]) -> Float[Tensor, "B F"]:
+    """How well each joint is observed, in [0, 1]: the best confidence among the landmarks that it moves."""
     return (confidence[:, None] * moved).amax(-1)
 
 
@@ -154,6 +158,8 @@ class LandmarkTerms:
     """Limits of the fitted joints [rad]."""
     matrix: Float[Tensor, "bones L"]
     spread: Float[Tensor, "S"]
+    moved: Bool[Tensor, "F L"]
+    """Which landmarks each fitted joint moves."""
     stiffness: Float[Tensor, "B F"]
     """Factor on the pose prior of each joint: above 1 where nothing that the joint moves was seen."""
     foot_weight: Float[Tensor, "B"]
@@ -170,6 +176,7 @@ class LandmarkTerms:
         with torch.no_grad():
             upright = standing(variables.landmarks(body, frame), observed.confidence)
         depth = variables.base_depth * variables.log_depth.exp()
+        moved = moved_landmarks(body, frame)
         return LandmarkTerms(
             body,
             frame,
@@ -179,7 +186,8 @@ class LandmarkTerms:
             body.joint_limits[frame.fit_joints],
             bone_matrix(),
             shape_spread(tuple(body.shape_names)),
-            1 + config.hidden_stiffness * (1 - evidence(body, frame, observed.confidence)),
+            moved,
+            1 + config.hidden_stiffness * (1 - evidence(moved, observed.confidence)),
             foot_weight,
             upright,
             with_world,
@@ -200,6 +208,10 @@ class LandmarkTerms:
         )
         total = total + c.weight_shape * (variables.shape / self.spread * self.frame.shape_free).square().sum(-1)
         return total + self.world_energy(landmarks, variables) if self.with_world else total
+
+    def limb_joints(self, start: int, end: int) -> Bool[Tensor, "F"]:
+        """Fitted joints that move the landmark ``end`` but not ``start``."""
+        return self.moved[:, end] & ~self.moved[:, start]
 
     def landmarks(self, variables: Variables) -> Float[Tensor, "B L 3"]:
         """Landmarks in view axes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from huddle3d.fitting._config import FitConfig
@@ -93,6 +93,10 @@ class Observations:
     def repeated(self, times: int) -> Observations:
         """Each observation ``times`` times in a row (hypotheses of one person lie side by side)."""
         return Observations(**{k: v if k == "sigma" or not isinstance(v, Tensor) else v.repeat_interleave(times, 0) for k, v in vars(self).items()})
+
+    def take(self, rows: Int[Tensor, "n"]) -> Observations:
+        """Observations of some of the bodies, in any order and as often as wanted."""
+        return Observations(**{k: v if k == "sigma" or not isinstance(v, Tensor) else v[rows] for k, v in vars(self).items()})
 
 
 def _window_any(mask: Bool[Tensor, "H W"], uv: Float[Tensor, "n 2"], radius: float) -> Bool[Tensor, "n"]:

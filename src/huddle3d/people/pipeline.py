@@ -12,7 +12,7 @@ import torch
 from huddle3d.bodies import BodyModel, load_body
 from huddle3d.compute import measure
 from huddle3d.errors import HuddleError, InputError, StageError
-from huddle3d.fitting import FitConfig, fit
+from huddle3d.fitting import FitConfig, fit, fit_weights_digest
 from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
 from huddle3d.people._diffusion_completer import completion_digest
 from huddle3d.people._faces import restorer_digest
@@ -209,6 +209,7 @@ def reconstruct(
             lambda p: fit(picture, found, c.fit, body=body, guess=guess, seed=c.seed, progress=p),
             (picture, found, guess),
             (c.fit, c.seed),
+            fit_weights_digest(c.fit),
         )
     seen, fitted = people, bodies
     views = run.stage(

@@ -24,9 +24,10 @@ from huddle3d.io import atomic_file, prepare_output_dir
 from huddle3d.networks import PairRegressor, PairRegressorConfig
 from huddle3d.progress import Progress, silent
 from huddle3d.training.bank import PoseBank
-from huddle3d.training.observe import NoiseMix, observed, true_bones
+from huddle3d.training.pair_sights import NoiseMix, bone_ends, observed, true_bones
+from huddle3d.training.pair_views import PairViews, ViewConfig, pair_views
 from huddle3d.training.prior import split_bank
-from huddle3d.training.views import PairViews, ViewConfig, pair_views
+from huddle3d.training.singles import single_poses
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
@@ -46,6 +47,8 @@ class RegressorTraining:
     """Width of the masks' code."""
     dropout: float = 0.05
     """In the blocks."""
+    singles: int = 100
+    """Pairs of people apart in free poses that are added to the banks."""
     views: int = 12000
     """Pictures of the bank's pairs that are made before the first step."""
     batch: int = 256
@@ -88,12 +91,10 @@ class RegressorReport:
     """Error of the global orientation [deg]."""
     depth_mm: float
     """Error of how far one person's root is behind the other's [mm]."""
-    loss: float
-    """Mean training loss."""
 
 
 @dataclass(frozen=True)
-class Goal:
+class _Goal:
     """What the network is to say of the first person of each pair."""
 
     orient: Float[Tensor, "B 3 3"]
@@ -105,14 +106,14 @@ class Goal:
     bones: Float[Tensor, "B bones 3"]
 
 
-def goal(views: PairViews, sights: Sights, neutral: Float[Tensor, "S"]) -> Goal:
+def _goal(views: PairViews, sights: Sights, neutral: Float[Tensor, "S"]) -> _Goal:
     """The truth of each view's person 0, in the axes and units of the window."""
     R = virtual_camera(sights.window)
     flip = torch.tensor([1.0, -1.0, -1.0])
     R_view = flip[:, None] * R * flip
     root = (views.root @ R)[:, :2]
     half = sights.window[:, 2]
-    return Goal(
+    return _Goal(
         R_view.transpose(-1, -2) @ views.R_cam_root[:, 0],
         so3_exp(views.pose[:, 0]),
         views.shape[:, 0] - neutral,
@@ -130,18 +131,18 @@ class _Chain:
         rest = body.joints(body.neutral())[0]
         told = list(pair_joints(body))
         ends = [j for j, n in enumerate(body.joint_names) if n in ("finger3-1.L", "finger3-1.R", "toe1-1.L", "toe1-1.R", "eye.L", "eye.R")]
-        self.steps: list[tuple[int, int, Tensor, int]] = []
+        self.steps: list[tuple[int, int, Tensor]] = []
         place: dict[int, int] = {0: 0}
         for j in sorted({*told, *ends}):
             up = body.joint_parents[j]
             while up not in place:
                 up = body.joint_parents[up]
-            self.steps.append((place[up], told.index(j) if j in told else -1, rest[j] - rest[up], j))
+            self.steps.append((place[up], told.index(j) if j in told else -1, rest[j] - rest[up]))
             place[j] = len(place)
 
     def __call__(self, R_root: Float[Tensor, "B 3 3"], rotations: Float[Tensor, "B n 3 3"]) -> Float[Tensor, "B m 3"]:
         R, t = [R_root], [torch.zeros_like(R_root[:, 0])]
-        for up, row, offset, _ in self.steps:
+        for up, row, offset in self.steps:
             t.append(t[up] + R[up] @ offset)
             R.append(R[up] @ rotations[:, row] if row >= 0 else R[up])
         return torch.stack(t[1:], 1)
@@ -155,6 +156,8 @@ class _Trainer:
     def __init__(self, bank: PoseBank, body: BodyModel, config: RegressorTraining, device: torch.device, progress: Progress) -> None:
         torch.manual_seed(config.seed)
         self.config, self.body, self.device = config, body, device
+        if config.singles:
+            bank = PoseBank.join([bank, single_poses(config.singles, body, seed=config.seed)])
         train, held = split_bank(bank, config.validation_share, config.seed)
         self.pairs = len(train)
         self.train = _many_views(train, config.views, body, config, config.seed, progress)
@@ -170,7 +173,7 @@ class _Trainer:
         """Of each view's person 0."""
         c = self.config
         sights = observed(views, c.mix, generator)
-        truth = goal(views, sights, self.body.neutral_shape)
+        truth = _goal(views, sights, self.body.neutral_shape)
         points, cells = sights.rows()
         row = self.network(points.to(self.device), cells.to(self.device)).cpu()
         told = Numbers.of(row, len(self.joints), self.body.num_shape)
@@ -275,14 +278,14 @@ def validate_regressor(regressor: Regressor, views: PairViews, body: BodyModel, 
     """Measure a regressor on views, with seeded observations."""
     generator = torch.Generator().manual_seed(99)
     sights = observed(views, mix or NoiseMix(alone=0.0), generator)
-    truth = goal(views, sights, body.neutral_shape)
+    truth = _goal(views, sights, body.neutral_shape)
     told = regressor.numbers(sights)
     chain = _Chain(body)
     orient, pose = matrix_from_six_d(told.orient, "rows"), matrix_from_six_d(told.pose, "rows")
     error = (chain(orient, pose) - chain(truth.orient, truth.pose)).norm(dim=-1)
     bones = torch.nn.functional.normalize(told.bones, dim=-1)
     angle = torch.rad2deg((bones * truth.bones).sum(-1).clamp(-1, 1).acos())
-    hidden, limb = bone_states(views)
+    hidden, limb = _bone_states(views)
     near = sights.paired & ~views.apart
     return RegressorReport(
         1000 * float(error.mean(-1).median()),
@@ -290,14 +293,11 @@ def validate_regressor(regressor: Regressor, views: PairViews, body: BodyModel, 
         float(angle[~hidden & limb].median()),
         math.degrees(float(rotation_angle(orient.transpose(-1, -2) @ truth.orient).median())),
         1000 * float((told.behind - truth.behind)[near].abs().median()),
-        float("nan"),
     )
 
 
-def bone_states(views: PairViews) -> tuple[Tensor, Tensor]:
+def _bone_states(views: PairViews) -> tuple[Tensor, Tensor]:
     """Of person 0's bones: whether an end is hidden or out of the picture, and whether it is one of the arms or legs."""
-    from huddle3d.training.observe import bone_ends
-
     ends, limb = bone_ends()
     hidden = (views.state[:, 0] < 2).float() @ ends.T > 0
     return hidden, limb.expand_as(hidden)
@@ -350,7 +350,7 @@ def train_regressor(
         if last or time.monotonic() - seen > 180:
             report = validate_regressor(trainer.regressor(), trainer.held, body)
             seen = time.monotonic()
-            numbers = {**asdict(report), "loss": sum(losses) / max(1, len(losses))}
+            numbers = {"train_loss": sum(losses) / max(1, len(losses)), **asdict(report)}
             losses = []
             if log is not None:
                 log(trainer.step, numbers)

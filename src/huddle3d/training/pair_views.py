@@ -15,6 +15,7 @@ from huddle3d.diffusion.pairs import pair_joints
 from huddle3d.fitting.regressor import MAP, POINTS
 from huddle3d.geometry import Camera, apply, look_at, rotation_z, se3
 from huddle3d.training.augment import mirrored
+from huddle3d.training.singles import SINGLES
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
@@ -180,7 +181,7 @@ def pair_views(bank: PoseBank, rows: Int[Tensor, "n"], body: BodyModel, generato
     flip = torch.tensor([1.0, -1.0, -1.0])
     R = (flip[:, None] * T[:, None, :3, :3]) @ bodies.R_world_root.reshape(pairs, 2, 3, 3)[good]
     told = torch.tensor(pair_joints(body))
-    apart = torch.tensor([n == "solo" for n in bank.source_names])[bank.source[rows[good]].long()]
+    apart = torch.tensor([n == SINGLES for n in bank.source_names])[bank.source[rows[good]].long()]
     views = PairViews(
         landmarks[:, :, list(POINTS)],
         state,

@@ -13,7 +13,7 @@ from huddle3d.fitting._observations import BONES, bone_matrix
 from huddle3d.fitting.regressor import MAP, POINTS, Sights
 from huddle3d.perception.keypoint_noise import load_keypoint_noise, spoil
 from huddle3d.scene.landmarks import LANDMARK_INDEX, NUM_LANDMARKS
-from huddle3d.training.views import PairViews
+from huddle3d.training.pair_views import PairViews
 
 __all__ = ["NoiseMix", "bone_ends", "observed", "true_bones"]
 
