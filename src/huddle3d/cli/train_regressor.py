@@ -58,6 +58,7 @@ def regressor(
         progress=lines(log_format, 60.0),
     )  # fmt: skip
     print_line(
-        f"{output / 'regressor.safetensors'}: joints off by {report.joint_mm:.0f} mm, the other person's depth by {report.depth_mm:.0f} mm", log_format
+        f"{output / 'regressor.safetensors'}: joints off by {report.joint_mm:.0f} mm, the other person's depth by {report.depth_mm:.0f} mm",
+        log_format,
     )
     return 0

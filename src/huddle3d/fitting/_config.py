@@ -136,6 +136,8 @@ class FitConfig:
     """Least noise of a told direction [deg], whatever the regressor says of itself."""
     regressor_pose: float = 1.0
     """Where the pose prior rests: 0 at the rest pose, 1 at the told pose."""
+    regressor_stiffness: float = 3.0
+    """How much stiffer (factor - 1) the pose prior is where it rests at a told pose, which is nearer to the truth than the rest pose."""
     weight_regressor_depth: float = 1.0
     """Weight of how far one person stands behind the other, as told."""
     regressor_depth_sigma: float = 0.05

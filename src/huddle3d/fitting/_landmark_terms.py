@@ -177,6 +177,7 @@ class LandmarkTerms:
             upright = standing(variables.landmarks(body, frame), observed.confidence)
         depth = variables.base_depth * variables.log_depth.exp()
         moved = moved_landmarks(body, frame)
+        sure = 1.0 if isinstance(observed.rest, float) else 1 + config.regressor_stiffness
         return LandmarkTerms(
             body,
             frame,
@@ -187,7 +188,7 @@ class LandmarkTerms:
             bone_matrix(),
             shape_spread(tuple(body.shape_names)),
             moved,
-            1 + config.hidden_stiffness * (1 - evidence(moved, observed.confidence)),
+            sure * (1 + config.hidden_stiffness * (1 - evidence(moved, observed.confidence))),
             foot_weight,
             upright,
             with_world,
