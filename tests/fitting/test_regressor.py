@@ -10,7 +10,7 @@ from tiny_body import TinyBody
 from huddle3d.bodies import load_body
 from huddle3d.diffusion.pairs import pair_joints
 from huddle3d.errors import InputError, ShapeError
-from huddle3d.fitting import FitConfig
+from huddle3d.fitting import FitConfig, fit_weights_digest
 from huddle3d.fitting._landmark_terms import direction_term
 from huddle3d.fitting._learned import Learned, choose_regressor, partners, sights_of
 from huddle3d.fitting._observations import BONES, bone_matrix, observe
@@ -169,3 +169,12 @@ def test_files_come_back_and_others_are_refused(tmp_path):
         read_regressor(tmp_path / "b.safetensors")
     with pytest.raises(ShapeError):
         mine.network(torch.zeros(2, 3), torch.zeros(2, 512))
+
+
+def test_a_fit_names_the_weights_it_uses(tmp_path):
+    assert fit_weights_digest(FitConfig(weight_regressor=0.0)) == ""
+    usual = fit_weights_digest(FitConfig())
+    assert usual.startswith("regressor-anny ") and "proxemics" not in usual
+    save_regressor(tmp_path / "a.safetensors", tiny_regressor(load_body()))
+    mine = fit_weights_digest(FitConfig(regressor_file=str(tmp_path / "a.safetensors"), weight_prior=0.1))
+    assert "proxemics-anny" in mine and usual not in mine

@@ -140,7 +140,7 @@ class FitConfig:
     """How much stiffer (factor - 1) the pose prior is where it rests at a told pose, which is nearer to the truth than the rest pose."""
     weight_regressor_depth: float = 1.0
     """Weight of how far one person stands behind the other, as told."""
-    regressor_depth_sigma: float = 0.05
+    regressor_depth_sigma: float = 0.1
     """Least noise of that distance [m]."""
 
     # Depth order and silhouettes
