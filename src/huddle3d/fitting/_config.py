@@ -156,12 +156,12 @@ class FitConfig:
     """Silhouettes: disagreeing pixels / pixels of the mask."""
 
     # Other readings of the picture
-    limb_steps: int = 25
-    """Iterations in which limbs that are turned in depth settle before they are compared; 0 tries none."""
+    limb_steps: int = 0
+    """Iterations in which hidden limbs that are turned in depth settle before they are compared (25 are enough); 0 tries none."""
     limb_margin: float = 1.0
     """Energy that a turned limb must gain."""
-    exchange_energy: float = 1.5
-    """Depth-order energy of two people after stage 1 from which the other order is tried, too; it needs a stage of its own. Infinite: never."""
+    exchange_energy: float = 0.0
+    """Depth-order energy of two people after stage 1 from which the other order is tried, too (1.5 is a clear sign); it needs a stage of its own. 0: never."""
 
     # Iterations
     steps_initial: int = 120

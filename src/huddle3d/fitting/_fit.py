@@ -52,8 +52,8 @@ def fit(
     """Fit one body to each person of a photo, all in one upright world with the camera.
 
     Stages: (0) each person alone from keypoints and 3D landmarks, in several facings and from what the regressor tells; (1) everybody and
-    the camera on landmarks, with penetration and depth order from the first iteration, first with hidden limbs turned in depth where that
-    helps, and once more for two people whose masks say that they stand the other way round; (2) with silhouettes; (3) landmarks and
+    the camera on landmarks, with penetration and depth order from the first iteration (``limb_steps``: first with hidden limbs turned in depth where that helps;
+    ``exchange_energy``: once more for two people whose masks say that they stand the other way round); (2) with silhouettes; (3) landmarks and
     penetration again, at low rates, with contact attraction.
 
     World: y up, floor at y = 0, metres; the people stand around the origin and the camera looks along -z from their +z side. Gravity comes
@@ -175,12 +175,13 @@ def _joint_stages(task: _Task, start: Variables, progress: Progress) -> Outcome:
         return minimise(begin, stage, free, c.steps_joint, c, progress=_part(progress, 0.25, 0.6), note=note)
 
     joint = together(start)
-    weigh = energy(joint.variables, c.penetration_tolerance)
-    for a, b in wrong_pairs(weigh, joint.variables, least=c.exchange_energy) if len(start.turn) > 1 else []:
-        other = together(exchanged(start, a, b), note=f"{task.people.names[a]} and {task.people.names[b]} in the other order")
-        with torch.no_grad():
-            if float(weigh(other.variables, 0)) < float(weigh(joint.variables, 0)):
-                joint = other
+    if c.exchange_energy > 0 and len(start.turn) > 1:
+        weigh = energy(joint.variables, c.penetration_tolerance)
+        for a, b in wrong_pairs(weigh, joint.variables, least=c.exchange_energy):
+            other = together(exchanged(start, a, b), note=f"{task.people.names[a]} and {task.people.names[b]} in the other order")
+            with torch.no_grad():
+                if float(weigh(other.variables, 0)) < float(weigh(joint.variables, 0)):
+                    joint = other
     variables = joint.variables.rebased()
     if c.weight_silhouette > 0 and bool(detail.has_mask.any()):
         stage = energy(variables, c.penetration_tolerance, with_masks=True)
