@@ -9,11 +9,26 @@ import torch
 
 from huddle3d.bodies import load_body
 from huddle3d.cli import main
-from huddle3d.errors import InputError, StageError
-from huddle3d.evaluation import FitMetrics, FitResult, compare_fits, evaluate_fit, fit_json, fit_protocol, fit_row, fit_summary, row_name
+from huddle3d.errors import DeviceError, InputError, StageError, WeightsMissingError
+from huddle3d.evaluation import (
+    FitMetrics,
+    FitResult,
+    compare_fits,
+    evaluate_fit,
+    evaluate_sample,
+    fit_json,
+    fit_protocol,
+    fit_row,
+    fit_summary,
+    protocol,
+    row_name,
+)
 from huddle3d.fitting import FitConfig
+from huddle3d.io import MeshData
 from huddle3d.people import PeopleConfig
+from huddle3d.scene import PersonMesh
 
+from .shapes import cube
 from .test_fit_metrics import body, sample, truth  # noqa: F401 - fixtures
 
 
@@ -73,6 +88,43 @@ def test_failures_are_results(sample, monkeypatch, tmp_path):  # noqa: F811
     assert fit_row(result)["people_found"] == 0 and fit_row(result)["pa_mpjpe_mm"] is None
     blind = replace(sample, bodies=None, people2d=None, joints=sample.bodies.landmarks[:, :17])
     assert "predicted" in run(blind, tmp_path, overwrite=True).failure
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WeightsMissingError("x: weights are missing."),
+        DeviceError("No device."),
+        InputError("out/x: cannot be written.", why="No space left on device."),
+    ],
+)
+def test_what_would_fail_every_scene_is_no_result(sample, given, monkeypatch, tmp_path, error):  # noqa: F811
+    """Kept as a failure, it would be read again after the weights were fetched, the disk emptied."""
+    good = fit_protocol.fit
+
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(fit_protocol, "fit", fail)
+    with pytest.raises(type(error)):
+        run(sample, tmp_path)
+    monkeypatch.setattr(fit_protocol, "fit", good)
+    assert run(sample, tmp_path).metrics is not None
+
+
+def test_the_same_holds_for_eval_people(sample, monkeypatch, tmp_path):  # noqa: F811
+    errors = [WeightsMissingError("x: weights are missing."), StageError("fit", "x", "no person to fit.")]
+
+    def fail(*args, **kwargs):
+        raise errors[0]
+
+    monkeypatch.setattr(protocol, "run_photo", fail)
+    sample = replace(sample, meshes=(PersonMesh.from_mesh_data(MeshData("a", *(t.numpy() for t in cube()))),))
+    with pytest.raises(WeightsMissingError):
+        evaluate_sample(sample, "predicted", tmp_path, body=load_body())
+    del errors[0]
+    found, _ = evaluate_sample(sample, "predicted", tmp_path, body=load_body())
+    assert "no person" in found.failure
 
 
 def result(scene, variant="", source="true", **values):

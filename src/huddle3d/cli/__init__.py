@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(error, log_format)
         return error.exit_code
     except KeyboardInterrupt:
-        _tell(HuddleError("Stopped.", next_step="people, eval, demo and synth suite resume when the same command is given again."), log_format)
+        _tell(HuddleError("Stopped.", next_step="people, eval, demo, train and synth suite resume when the same command is given again."), log_format)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

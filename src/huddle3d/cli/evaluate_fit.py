@@ -88,6 +88,7 @@ def fit(
     if not inputs:
         raise InputError("--inputs is empty.", next_step="For example --inputs true noisy.")
     chosen = choose_scenes(scenes, json, dataset, data, suite, assets)
+    configs = read_variants(variants, config) if variants is not None else {"": config}
     if html is not None:
         prepare_output_dir(html, overwrite, marker="index.html")
     body = load_body()
@@ -97,7 +98,6 @@ def fit(
         sources = _of_suite(chosen.suite, scenes, body, chosen.assets)
     else:
         sources = _synthetic(scenes or 10, seed, body)
-    configs = read_variants(variants, config) if variants is not None else {"": config}
     results: list[FitResult] = []
     pictures: list[FitPictures | None] = []
     for name, key, load in sources:

@@ -19,6 +19,7 @@ import huddle3d
 from huddle3d.bodies import BodyModel
 from huddle3d.errors import HuddleError, InputError
 from huddle3d.evaluation.fit_metrics import FitMetrics, fit_metrics
+from huddle3d.evaluation.protocol import blames_the_scene
 from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.fitting import fit, fit_weights_digest
 from huddle3d.io import display_name, write_bytes
@@ -35,7 +36,21 @@ FitInput = Literal["true", "true2d", "noisy", "predicted"]
 ``"noisy"``: with errors and drop-outs as the embedded backend makes them, true masks. ``"predicted"``: the picture alone.
 The picture's focal length is known in all of them, as EXIF would tell it."""
 FIT_INPUTS: tuple[FitInput, ...] = typing.get_args(FitInput)
-_ROOMS = ("bodies", "contact", "evaluation", "fitting", "geometry", "perception", "render", "synthesis")
+_ROOMS = (
+    "bodies",
+    "compute",
+    "contact",
+    "evaluation",
+    "fitting",
+    "geometry",
+    "io",
+    "networks",
+    "perception",
+    "render",
+    "scene",
+    "synthesis",
+    "weights",
+)
 """Whose code the numbers depend on: kept numbers do not outlive it."""
 
 
@@ -98,7 +113,8 @@ def evaluate_fit(
     """Perceive (if only the picture is given), fit and measure one sample; numbers that are there already are read, not made again.
 
     The folder gets ``result.json``, and ``people2d`` and ``bodies`` as artefacts. The result depends on the arguments alone (no other scene, no
-    order). A failure of perception or of the fit is a result with its reason, not an error.
+    order). A failure of perception or of the fit is a result with its reason, not an error, unless the scene is not to blame
+    (missing weights, a full disk).
 
     Args:
         key: identifies the sample with all that it is made from (the scene file, or the picture's hash).
@@ -130,6 +146,8 @@ def evaluate_fit(
         bodies.save(directory / "bodies")
         metrics = fit_metrics(bodies, sample, body, pairs=_pairs(bodies, sample, source))
     except HuddleError as error:
+        if not blames_the_scene(error):  # a kept failure would outlive its cause
+            raise
         failure, seconds = str(error), time.perf_counter() - started
     result = FitResult(sample.name, sample.family, source, variant, metrics, failure, seconds)
     document = {"identity": identity, "result": {**asdict(result), "metrics": metrics.to_dict() if metrics else None}}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from huddle3d.bodies import BodyModel
-from huddle3d.errors import HuddleError
+from huddle3d.errors import DeviceError, HuddleError, InputError, LicenceRequiredError, WeightsMissingError
 from huddle3d.evaluation.columns import row
 from huddle3d.evaluation.metrics import EvaluateConfig, Metrics
 from huddle3d.evaluation.sample import EvaluationSample
@@ -18,7 +18,7 @@ from huddle3d.people import Given, Listener, PeopleConfig, Reconstruction, run_p
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import FAMILIES, SceneSpec, SyntheticSample, sample_spec
 
-__all__ = ["Protocol", "SceneResult", "default_specs", "evaluate_sample"]
+__all__ = ["Protocol", "SceneResult", "blames_the_scene", "default_specs", "evaluate_sample"]
 
 Protocol = Literal["true", "predicted"]
 """``"true"``: bodies, camera and masks of the truth are given (the published main tables). ``"predicted"``: the picture and its
@@ -55,6 +55,16 @@ class SceneResult:
         return {**head, **cost, **(row(self.metrics) if self.metrics else {}), "metrics": self.metrics.to_dict() if self.metrics else None}
 
 
+def blames_the_scene(error: HuddleError) -> bool:
+    """Whether a failure says something about the scene, so that it is a result.
+
+    Missing weights, an absent device, a full disk and a folder of another run would fail every scene alike, and would be measured as the method's.
+    """
+    if isinstance(error, WeightsMissingError | LicenceRequiredError | DeviceError):
+        return False
+    return not (isinstance(error, InputError) and ("--overwrite" in error.next_step or error.what.endswith("cannot be written.")))
+
+
 def default_specs(count: int, *, seed: int = 1000) -> list[SceneSpec]:
     """``count`` two-person scenes: the families in turn, one seed after the other (camera elevations −20…45°)."""
     return [sample_spec(seed + k, family=FAMILIES[k % len(FAMILIES)]) for k in range(count)]
@@ -77,7 +87,7 @@ def evaluate_sample(
 
     With true bodies everything lives in the true world and nothing is aligned; with predicted ones the group is aligned by one similarity,
     because a single picture fixes neither scale nor the world's origin: of its joints where the truth has landmarks, else of its surfaces. A
-    failed run is a result with its reason, not an error.
+    failed run is a result with its reason, not an error, unless the scene is not to blame (:func:`blames_the_scene`).
 
     Args:
         sample: the picture and its truth.
@@ -117,7 +127,7 @@ def evaluate_sample(
             progress=progress,
         )
     except HuddleError as error:
-        if error.exit_code == 2 and "--overwrite" in error.next_step:
+        if not blames_the_scene(error):
             raise
         return done(None, str(error), 0.0, 0.0), None
     return done(metrics, "", sum(c.seconds for c in result.costs), max(c.peak_mb for c in result.costs)), result

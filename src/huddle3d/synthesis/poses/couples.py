@@ -12,7 +12,7 @@ from huddle3d.synthesis.poses.posing import Side
 
 __all__ = ["COUPLES"]
 
-_FRONT, _BACK = ("chest", "belly"), ("upper_back", "lower_back", "left_buttock", "right_buttock")
+_BACK = ("upper_back", "lower_back", "left_buttock", "right_buttock")
 
 
 def _taller(cast: Cast) -> int:

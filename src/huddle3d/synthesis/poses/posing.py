@@ -20,7 +20,7 @@ __all__ = ["PoseAuthor", "Side", "SPINE"]
 Side = Literal["left", "right"]
 SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
 _SUFFIX = {"left": ".L", "right": ".R"}
-_UP, _FORWARD = (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+_FORWARD = (0.0, 0.0, 1.0)
 
 
 def _unit(v: Sequence[float] | Tensor) -> Tensor:
