@@ -21,7 +21,6 @@ from huddle3d.synthesis.suites.lists import SUITES, Suite, in_building_order, op
 
 SIZES = {"heldout": 20, "crowd": 12, "hard": 16}
 PINNED = {"heldout": (4, "276b2709f991"), "salsa": (4, "e6af4e644fc2"), "crowd": (4, "5729a82fdbf7"), "hard": (4, "0c1e8a958468")}
-PARTS = ("photo.jpg", "meshes.glb", "bodies.json", "bodies.safetensors", "people2d.json", "people2d.safetensors")
 
 
 def dancers(folder: Path) -> Assets:
@@ -42,7 +41,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def write(spec: SceneSpec, folder: Path, overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for part in PARTS:
+        for part in writing.SAMPLE_FILES:
             (folder / part).write_bytes(b"x")
         names.append(folder.name)
         (folder / "spec.json").write_text(spec.to_json() + "\n")
@@ -121,6 +120,10 @@ def test_a_stopped_run_is_completed(tmp_path, made):
     again = write_suite(suite, out, body=None, told=lambda *a: heard.append(a))  # type: ignore[arg-type]
     assert again == 1 and made[3:] == [suite.scenes[1].name] and [k for _, _, k in heard] == [True, False, True]
     assert [s.name for s in open_dataset("suite", out)] == [s.name for s in suite.scenes]
+    (out / suite.scenes[2].name / "meshes.glb").unlink()  # deleted later: the same command mends that, too, as the error says
+    with pytest.raises(InputError, match="half written") as error:
+        open_dataset("suite", out)
+    assert "same command" in error.value.next_step and write_suite(suite, out, body=None) == 1  # type: ignore[arg-type]
     assert write_suite(small(4), out, body=None) == 1  # type: ignore[arg-type]  # more of the same suite
     assert len(read_manifest(out).scenes) == 4  # type: ignore[union-attr]
 

@@ -21,6 +21,8 @@ LAYOUT = Layout(
 )
 _PARTS = ("photo.jpg", "meshes.glb", "bodies.json", "bodies.safetensors", "people2d.json", "people2d.safetensors")
 
+_AGAIN = "Delete the folder of this scene and make it again; huddle3d synth suite keeps the others."
+
 
 def open_suite(root: Path) -> tuple[LazySample, ...]:
     """All scenes of a suite, in its order; ``spec.json`` is written last, so a scene without it is half written and refuses the suite."""
@@ -78,14 +80,16 @@ def _loader(scene: Path, tag: str | None):
         try:
             spec = SceneSpec.from_json(read_regular_file(scene / "spec.json", MAX_JSON_BYTES).decode("utf-8"))
         except (InputError, UnicodeDecodeError) as e:
-            step = "Make the suite again."
-            raise InputError(f"{display_name(scene / 'spec.json')}: damaged scene file.", why=str(e), next_step=step, path=str(scene)) from e
-        bodies, people2d = Bodies.load(scene / "bodies"), People2D.load(scene / "people2d")
-        by_name = {m.name: PersonMesh.from_mesh_data(m) for m in read_glb(scene / "meshes.glb")}
+            raise InputError(f"{display_name(scene / 'spec.json')}: damaged scene file.", why=str(e), next_step=_AGAIN, path=str(scene)) from e
+        try:
+            bodies, people2d = Bodies.load(scene / "bodies"), People2D.load(scene / "people2d")
+            by_name = {m.name: PersonMesh.from_mesh_data(m) for m in read_glb(scene / "meshes.glb")}
+            photo = load_photo(scene / "photo.jpg", focal_px=float(bodies.camera.K[1, 1]))
+        except InputError as e:
+            raise InputError(e.what, why=e.why, next_step=_AGAIN, path=str(scene)) from e
         absent = [n for n in bodies.names if n not in by_name]
         if absent:
-            raise InputError(f"{display_name(scene / 'meshes.glb')}: {absent[0]} is missing.", next_step="Make the suite again.")
-        photo = load_photo(scene / "photo.jpg", focal_px=float(bodies.camera.K[1, 1]))
+            raise InputError(f"{display_name(scene / 'meshes.glb')}: {absent[0]} is missing.", next_step=_AGAIN, path=str(scene))
         photo = replace(photo, name=f"{spec.family}_{spec.seed}")
         return EvaluationSample(scene.name, tag or spec.family, photo, tuple(by_name[n] for n in bodies.names), bodies.camera, bodies, people2d)
 

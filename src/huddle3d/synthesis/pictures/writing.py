@@ -12,7 +12,13 @@ from huddle3d.io import prepare_output_dir, write_bytes, write_glb, write_image
 from huddle3d.synthesis.pictures.photograph import SyntheticSample
 from huddle3d.synthesis.pictures.truth import CONTACT_RADIUS_M
 
-__all__ = ["write_sample"]
+__all__ = ["SAMPLE_FILES", "write_sample"]
+
+SAMPLE_FILES = (
+    "photo.jpg", "meshes.glb", "bodies.json", "bodies.safetensors", "people2d.json", "people2d.safetensors", "normals.png", "ids.png",
+    "maps.safetensors", "surfaces.safetensors", "contacts.json", "spec.json",
+)  # fmt: skip
+"""What every sample's folder holds; ``props.glb`` only where people sit."""
 
 
 def write_sample(sample: SyntheticSample, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:

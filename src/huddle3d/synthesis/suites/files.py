@@ -15,7 +15,7 @@ from huddle3d.io import MAX_JSON_BYTES, display_name, parse_json, prepare_output
 from huddle3d.synthesis.assets.folder import Assets
 from huddle3d.synthesis.build import SceneBuilder
 from huddle3d.synthesis.pictures.photograph import render_scene
-from huddle3d.synthesis.pictures.writing import write_sample
+from huddle3d.synthesis.pictures.writing import SAMPLE_FILES, write_sample
 from huddle3d.synthesis.spec import SceneSpec
 from huddle3d.synthesis.suites.lists import SUITES, Suite, in_building_order
 
@@ -112,9 +112,9 @@ def _damaged(path: Path, why: str) -> InputError:
 
 
 def is_written(folder: Path, spec: SceneSpec) -> bool:
-    """Whether a scene's folder is complete: its scene file is written last and says the same."""
+    """Whether a scene's folder is complete: its scene file, which is written last, says the same, and nothing was deleted since."""
     try:
-        return (folder / "spec.json").read_bytes() == _text(spec)
+        return (folder / "spec.json").read_bytes() == _text(spec) and all((folder / name).is_file() for name in SAMPLE_FILES)
     except OSError:
         return False
 
