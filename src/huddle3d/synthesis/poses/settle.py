@@ -47,8 +47,13 @@ _LIMB_LENGTH_M = 0.08
 """Of each limb to both sides of the crossing that must pass."""
 
 
-def settle(problem: Problem, params: BodyParams) -> tuple[BodyParams, float]:
+def settle(problem: Problem, params: BodyParams, *, watchful: bool | None = None) -> tuple[BodyParams, float]:
     """Take out interpenetration and close the gaps of the goals, inside the joint limits.
+
+    Args:
+        problem: the plan.
+        params: where to start.
+        watchful: whether what nearly breaks is held, too; None for groups alone.
 
     Returns:
         The best poses met, and what is left in the worst place [m]: a depth, or a gap scaled to the tolerance of depths.
@@ -59,7 +64,7 @@ def settle(problem: Problem, params: BodyParams) -> tuple[BodyParams, float]:
     best, least, damping, before = params, float("inf"), _DAMPING, float("inf")
     goals: list[Probe] | None = None
     own: list[OwnArm] | None = None
-    ahead = _AHEAD_M if len(at.pose) > 2 else 0.0
+    ahead = _AHEAD_M if (len(at.pose) > 2 if watchful is None else watchful) else 0.0
     since = 0
     for step in range(config.repair_steps):
         now, out = problem.stand(at.pose, at.place, at.height)
