@@ -180,7 +180,7 @@ def test_a_stopped_training_goes_on_where_it_was(body, tmp_path, monkeypatch):
 
     def stopped(self, rate):
         if len(calls) == 5:
-            self.save(tmp_path / "stopped" / "state.safetensors")
+            self.keeper.save(tmp_path / "stopped" / "state.safetensors")
             raise KeyboardInterrupt
         calls.append(rate)
         return advance(self, rate)

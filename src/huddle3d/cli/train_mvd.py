@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from huddle3d.cli.console import LogFormat, print_line
-from huddle3d.cli.train_log import lines, writer_of
-from huddle3d.compute import choose_device
-from huddle3d.errors import InputError
+from huddle3d.cli.train_log import begin_training, lines
 from huddle3d.training.mvd import MvdTraining, UpsamplerTraining, train_mvd, train_upsampler
 from huddle3d.training.views import read_view_bank
 
@@ -46,12 +41,10 @@ def mvd(
         log_format: Messages as text or as JSON lines (stderr).
         config: Settings of the network and the training.
     """
-    log = _before_training(output, minutes, steps, tensorboard, log_format)
-    chosen = choose_device(device)
-    print_line(f"device: {chosen.device} ({chosen.reason})", log_format)
+    chosen, log = begin_training(output, minutes, steps, device, tensorboard, log_format)
     _, report = train_mvd(
         read_view_bank(bank), output, config, held=None if held is None else read_view_bank(held), minutes=minutes, steps=steps,
-        device=str(chosen.device), overwrite=overwrite, log=log, progress=lines(log_format, 60.0),
+        device=chosen, overwrite=overwrite, log=log, progress=lines(log_format, 60.0),
     )  # fmt: skip
     a, b = report.baseline, report.one_step
     text = f"unseen colours {b.psnr_unseen_db:.2f} dB (body-prior {a.psnr_unseen_db:.2f}), normals {b.normal_deg:.1f} deg ({a.normal_deg:.1f})"
@@ -87,36 +80,11 @@ def upsampler(
         log_format: Messages as text or as JSON lines (stderr).
         config: Settings of the network and the training.
     """
-    log = _before_training(output, minutes, steps, tensorboard, log_format)
-    chosen = choose_device(device)
-    print_line(f"device: {chosen.device} ({chosen.reason})", log_format)
+    chosen, log = begin_training(output, minutes, steps, device, tensorboard, log_format)
     _, report = train_upsampler(
         read_view_bank(bank), output, config, held=None if held is None else read_view_bank(held), minutes=minutes, steps=steps,
-        device=str(chosen.device), overwrite=overwrite, log=log, progress=lines(log_format, 60.0),
+        device=chosen, overwrite=overwrite, log=log, progress=lines(log_format, 60.0),
     )  # fmt: skip
     text = f"colours {report.psnr_db:.2f} dB (bilinear {report.bilinear_psnr_db:.2f}), normals {report.normal_deg:.1f} deg ({report.bilinear_normal_deg:.1f})"
     print_line(f"{output / 'upsampler.safetensors'}: {text}", log_format)
     return 0
-
-
-def _before_training(
-    output: Path, minutes: float, steps: int | None, tensorboard: bool, log_format: LogFormat
-) -> Callable[[int, dict[str, float], Any], None]:
-    """Check the limits; a function that prints validations and, if wanted, hands them to TensorBoard."""
-    if minutes <= 0 or (steps is not None and steps < 1):
-        raise InputError("--minutes and --steps must be positive.", next_step="For example --minutes 30.")
-    if tensorboard and importlib.util.find_spec("tensorboard") is None:
-        raise InputError("TensorBoard is not installed.", next_step="pip install tensorboard, or leave --tensorboard out.")
-    writer: Any = None
-
-    def log(step: int, numbers: dict[str, float], picture: Any) -> None:
-        nonlocal writer
-        print_line(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in numbers.items()), log_format, step=step, **numbers)
-        if tensorboard:
-            writer = writer or writer_of(output)  # not sooner: the folder must be empty before a new training
-            for k, v in numbers.items():
-                writer.add_scalar(k, v, step)
-            if picture is not None:
-                writer.add_image("views", picture, step, dataformats="HWC")
-
-    return log

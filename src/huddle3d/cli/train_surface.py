@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from huddle3d.cli.console import LogFormat, print_line
-from huddle3d.cli.train_log import lines, writer_of
-from huddle3d.compute import choose_device
+from huddle3d.cli.train_log import begin_training, lines
 from huddle3d.errors import InputError
 from huddle3d.training.surface import CropsConfig, SurfaceTraining, harvest_crops, read_crop_bank, train_surface
 from huddle3d.training.views import SceneConfig
@@ -79,20 +78,9 @@ def surface(
         log_format: Messages as text or as JSON lines (stderr).
         config: Settings of the training.
     """
-    if minutes <= 0 or (steps is not None and steps < 1):
-        raise InputError("--minutes and --steps must be positive.", next_step="For example --minutes 30.")
-    chosen = choose_device(device)
-    print_line(f"device: {chosen.device} ({chosen.reason})", log_format)
-    writer = writer_of(output) if tensorboard else None
-
-    def log(step: int, numbers: dict[str, float]) -> None:
-        print_line(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in numbers.items()), log_format, step=step, **numbers)
-        if writer is not None:
-            for k, v in numbers.items():
-                writer.add_scalar(k, v, step)
-
+    chosen, log = begin_training(output, minutes, steps, device, tensorboard, log_format)
     _, report = train_surface(
-        read_crop_bank(bank), output, config, minutes=minutes, steps=steps, device=str(chosen.device), overwrite=overwrite, log=log,
+        read_crop_bank(bank), output, config, minutes=minutes, steps=steps, device=chosen, overwrite=overwrite, log=log,
         progress=lines(log_format, 60.0),
     )  # fmt: skip
     better = f"normals {report.normal_on_body_deg:.1f}° off (the body's {report.body_normal_deg:.1f}°), relief {report.relief_mm:.1f} mm"

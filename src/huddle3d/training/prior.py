@@ -7,22 +7,21 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from huddle3d.diffusion import CosineSchedule, PairPrior, PairSpace, Placement, guided, save_prior
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, prepare_output_dir
+from huddle3d.io import prepare_output_dir
 from huddle3d.networks import Buddi, PairState
 from huddle3d.progress import Progress, silent
 from huddle3d.training.augment import RoughConfig, mirrored, rough
 from huddle3d.training.bank import PoseBank
 from huddle3d.training.harvest import is_held
+from huddle3d.training.keeper import Keeper, cosine_rate
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
@@ -163,10 +162,9 @@ class _Trainer:
         self.space = plain.measured(plain.encode(measured, _pairs(len(some))))
         sizes = {"width": config.width, "depth": config.depth, "heads": config.heads, "feed_forward": config.feed_forward}
         self.network = Buddi(self.space.config(body, **sizes, dropout=config.dropout)).to(device)
-        self.mean = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
+        optimiser = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
+        self.keeper = Keeper(self.network, optimiser, config.ema, f"{config!r}, {len(self.train)} pairs")
         self.schedule = CosineSchedule()
-        self.step = 0
 
     def loss(self, bodies: Placement, generator: torch.Generator) -> Tensor:
         """Mean squared error of the standardised numbers, and of joints."""
@@ -190,55 +188,16 @@ class _Trainer:
     def advance(self, rate: float) -> float:
         """One step; its random numbers depend on the step alone, so a resumed run draws the same."""
         c = self.config
-        generator = torch.Generator().manual_seed((c.seed << 32) + self.step)
+        generator = torch.Generator().manual_seed((c.seed << 32) + self.keeper.step)
         self.network.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
         loss = self.loss(self.batches.bodies(self.batches.rows(c.batch, generator), generator), generator)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
-        self.step += 1
-        decay = min(c.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for k, v in self.network.state_dict().items():
-                self.mean[k].lerp_(v, 1 - decay) if v.is_floating_point() else self.mean[k].copy_(v)
-        return float(loss.detach())
+        return self.keeper.advance(loss, rate)
 
     def prior(self) -> PairPrior:
         """The running mean, on the CPU, in evaluation mode."""
         network = Buddi(self.network.config)
-        network.load_state_dict({k: v.cpu() for k, v in self.mean.items()})
+        network.load_state_dict({k: v.cpu() for k, v in self.keeper.mean.items()})
         return PairPrior(network.eval().requires_grad_(False), self.space, self.schedule, self.body.name)
-
-    def save(self, path: Path) -> None:
-        """Everything that a later run needs to go on."""
-        state: dict[str, Tensor] = {f"network.{k}": v for k, v in self.network.state_dict().items()} | {f"mean.{k}": v for k, v in self.mean.items()}
-        for i, entry in self.optimiser.state_dict()["state"].items():
-            state |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in entry.items()}
-        state = {k: v.contiguous().cpu().clone() for k, v in state.items()}
-        with atomic_file(path, overwrite=True) as tmp:
-            save_file(state, tmp, metadata={"huddle3d": json.dumps({"step": self.step, "config": repr(self.config), "pairs": len(self.train)})})
-
-    def load(self, path: Path) -> None:
-        """Go on from :meth:`save`."""
-        from safetensors import safe_open
-
-        with safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
-        if header.get("config") != repr(self.config) or header.get("pairs") != len(self.train):
-            raise InputError(f"{path}: from a training with other settings or banks.", next_step="Choose another output folder, or give --overwrite.")
-        state = load_file(str(path))
-        self.network.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
-        self.mean = {k.removeprefix("mean."): v.to(self.device) for k, v in state.items() if k.startswith("mean.")}
-        entries: dict[int, dict[str, Any]] = {}
-        for k, v in state.items():
-            if k.startswith("optimiser."):
-                _, i, name = k.split(".", 2)
-                entries.setdefault(int(i), {})[name] = v
-        self.optimiser.load_state_dict({"state": entries, "param_groups": self.optimiser.state_dict()["param_groups"]})
-        self.step = int(header["step"])
 
 
 def _to(state: PairState, device: torch.device) -> PairState:
@@ -304,12 +263,12 @@ def train_prior(
     trainer = _Trainer(bank, body, config, torch.device(device))
     state = folder / "state.safetensors"
     if state.exists() and not overwrite:
-        trainer.load(state)
+        trainer.keeper.load(state)
     began, seen, report = time.monotonic(), time.monotonic(), Validation(0, 0, 0, 0)
     losses: list[float] = []
     while True:
         spent = (time.monotonic() - began) / (60 * minutes) if minutes > 0 else 1.0
-        share = trainer.step / steps if steps is not None else spent
+        share = trainer.keeper.step / steps if steps is not None else spent
         last = share >= 1 or spent >= 1
         if last or time.monotonic() - seen > 120:
             report = validate_prior(trainer.prior(), trainer.held, body, config=config)
@@ -317,12 +276,12 @@ def train_prior(
             numbers = {"train_loss": sum(losses) / max(1, len(losses)), **asdict(report)}
             losses = []
             if log is not None:
-                log(trainer.step, numbers)
+                log(trainer.keeper.step, numbers)
             with (folder / "log.jsonl").open("a") as file:
-                file.write(json.dumps({"step": trainer.step, **{k: round(v, 5) for k, v in numbers.items()}}) + "\n")
-            trainer.save(state)
+                file.write(json.dumps({"step": trainer.keeper.step, **{k: round(v, 5) for k, v in numbers.items()}}) + "\n")
+            trainer.keeper.save(state)
             note: dict[str, object] = {
-                "steps": trainer.step,
+                "steps": trainer.keeper.step,
                 "pairs": len(trainer.train),
                 "solved": len(trainer.train.group.unique()),
                 "seed": config.seed,
@@ -330,6 +289,5 @@ def train_prior(
             save_prior(folder / "prior.safetensors", trainer.prior(), overwrite=True, note=note)
         if last:
             return trainer.prior(), report
-        cosine = 0.05 + 0.95 * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * share))))
-        losses.append(trainer.advance(config.learning_rate * cosine * min(1.0, (trainer.step + 1) / config.warm_up)))
-        progress(share, f"step {trainer.step}, loss {losses[-1]:.3f}")
+        losses.append(trainer.advance(config.learning_rate * cosine_rate(share, trainer.keeper.step, config.warm_up)))
+        progress(share, f"step {trainer.keeper.step}, loss {losses[-1]:.3f}")

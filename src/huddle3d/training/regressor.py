@@ -8,22 +8,21 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from huddle3d.diffusion.pairs import pair_joints
 from huddle3d.errors import InputError
 from huddle3d.fitting.regressor import Numbers, Regressor, Sights, answer_size, save_regressor, virtual_camera
 from huddle3d.geometry import matrix_from_six_d, rotation_angle, six_d_from_matrix, so3_exp
-from huddle3d.io import atomic_file, prepare_output_dir
+from huddle3d.io import prepare_output_dir
 from huddle3d.networks import PairRegressor, PairRegressorConfig
 from huddle3d.progress import Progress, silent
 from huddle3d.training.bank import PoseBank
+from huddle3d.training.keeper import Keeper
 from huddle3d.training.pair_sights import NoiseMix, bone_ends, observed, true_bones
 from huddle3d.training.pair_views import PairViews, ViewConfig, pair_views
 from huddle3d.training.prior import split_bank
@@ -164,10 +163,9 @@ class _Trainer:
         self.held = _many_views(held, max(64, config.views // 40), body, config, config.seed + 1, silent)
         self.joints = pair_joints(body)
         self.network = PairRegressor(_sizes(body, config)).to(device)
-        self.mean = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
+        optimiser = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
+        self.keeper = Keeper(self.network, optimiser, config.ema, f"{config!r}, {self.pairs} pairs")
         self.chain = _Chain(body)
-        self.step = 0
 
     def loss(self, views: PairViews, generator: torch.Generator) -> Tensor:
         """Of each view's person 0."""
@@ -193,56 +191,17 @@ class _Trainer:
     def advance(self, rate: float) -> float:
         """One step; its random numbers depend on the step alone, so a resumed run draws the same."""
         c = self.config
-        generator = torch.Generator().manual_seed((c.seed << 32) + self.step)
+        generator = torch.Generator().manual_seed((c.seed << 32) + self.keeper.step)
         self.network.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
         views = _either(self.train.take(torch.randint(0, len(self.train), (c.batch,), generator=generator)), generator)
         loss = self.loss(views, generator)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
-        self.step += 1
-        decay = min(c.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for k, v in self.network.state_dict().items():
-                self.mean[k].lerp_(v, 1 - decay)
-        return float(loss.detach())
+        return self.keeper.advance(loss, rate)
 
     def regressor(self) -> Regressor:
         """The running mean, on the CPU, in evaluation mode."""
         network = PairRegressor(self.network.config)
-        network.load_state_dict({k: v.cpu() for k, v in self.mean.items()})
+        network.load_state_dict({k: v.cpu() for k, v in self.keeper.mean.items()})
         return Regressor(network.eval().requires_grad_(False), self.joints, self.body.num_shape, self.body.name)
-
-    def save(self, path: Path) -> None:
-        """Everything that a later run needs to go on."""
-        state: dict[str, Tensor] = {f"network.{k}": v for k, v in self.network.state_dict().items()} | {f"mean.{k}": v for k, v in self.mean.items()}
-        for i, entry in self.optimiser.state_dict()["state"].items():
-            state |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in entry.items()}
-        state = {k: v.contiguous().cpu().clone() for k, v in state.items()}
-        with atomic_file(path, overwrite=True) as tmp:
-            save_file(state, tmp, metadata={"huddle3d": json.dumps({"step": self.step, "config": repr(self.config), "pairs": self.pairs})})
-
-    def load(self, path: Path) -> None:
-        """Go on from :meth:`save`."""
-        from safetensors import safe_open
-
-        with safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
-        if header.get("config") != repr(self.config) or header.get("pairs") != self.pairs:
-            raise InputError(f"{path}: from a training with other settings or banks.", next_step="Choose another output folder, or give --overwrite.")
-        state = load_file(str(path))
-        self.network.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
-        self.mean = {k.removeprefix("mean."): v.to(self.device) for k, v in state.items() if k.startswith("mean.")}
-        entries: dict[int, dict[str, Any]] = {}
-        for k, v in state.items():
-            if k.startswith("optimiser."):
-                _, i, name = k.split(".", 2)
-                entries.setdefault(int(i), {})[name] = v
-        self.optimiser.load_state_dict({"state": entries, "param_groups": self.optimiser.state_dict()["param_groups"]})
-        self.step = int(header["step"])
 
 
 def _sizes(body: BodyModel, config: RegressorTraining) -> PairRegressorConfig:
@@ -340,12 +299,12 @@ def train_regressor(
     trainer = _Trainer(bank, body, config, torch.device(device), progress)
     state = folder / "state.safetensors"
     if state.exists() and not overwrite:
-        trainer.load(state)
+        trainer.keeper.load(state)
     began, seen = time.monotonic(), time.monotonic()
     losses: list[float] = []
     while True:
         spent = (time.monotonic() - began) / (60 * minutes) if minutes > 0 else 1.0
-        share = trainer.step / steps if steps is not None else spent
+        share = trainer.keeper.step / steps if steps is not None else spent
         last = share >= 1 or spent >= 1
         if last or time.monotonic() - seen > 180:
             report = validate_regressor(trainer.regressor(), trainer.held, body)
@@ -353,14 +312,14 @@ def train_regressor(
             numbers = {"train_loss": sum(losses) / max(1, len(losses)), **asdict(report)}
             losses = []
             if log is not None:
-                log(trainer.step, numbers)
+                log(trainer.keeper.step, numbers)
             with (folder / "log.jsonl").open("a") as file:
-                file.write(json.dumps({"step": trainer.step, **{k: round(v, 4) for k, v in numbers.items()}}) + "\n")
-            trainer.save(state)
-            note: dict[str, object] = {"steps": trainer.step, "pairs": trainer.pairs, "views": len(trainer.train), "seed": config.seed}
+                file.write(json.dumps({"step": trainer.keeper.step, **{k: round(v, 4) for k, v in numbers.items()}}) + "\n")
+            trainer.keeper.save(state)
+            note: dict[str, object] = {"steps": trainer.keeper.step, "pairs": trainer.pairs, "views": len(trainer.train), "seed": config.seed}
             save_regressor(folder / "regressor.safetensors", trainer.regressor(), overwrite=True, note=note)
             if last:
                 return trainer.regressor(), report
         cosine = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-        losses.append(trainer.advance(config.learning_rate * cosine * min(1.0, (trainer.step + 1) / config.warm_up)))
-        progress(share, f"step {trainer.step}, loss {losses[-1]:.3f}")
+        losses.append(trainer.advance(config.learning_rate * cosine * min(1.0, (trainer.keeper.step + 1) / config.warm_up)))
+        progress(share, f"step {trainer.keeper.step}, loss {losses[-1]:.3f}")

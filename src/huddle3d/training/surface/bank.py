@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
-import multiprocessing
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +15,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name, prepare_output_dir
+from huddle3d.io import atomic_file, display_name
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import prepare_scene
+from huddle3d.training.numbered import make_numbered
 from huddle3d.training.surface.crops import CHANNELS, CropConfig, crops_of_photo, encode
 from huddle3d.training.views import SceneConfig, SceneSource, check_sources
 
@@ -98,31 +96,7 @@ def harvest_crops(
     if scenes < 1 or workers < 1 or config.photos < 1:
         raise InputError("A bank needs at least one scene, one photograph and one worker.", next_step="For example --scenes 100 --workers 2.")
     check_sources(config.scenes)
-    folder = prepare_output_dir(output, marker="config.txt")
-    stamp = folder / "config.txt"
-    if stamp.exists() and stamp.read_text() != repr(config):
-        raise InputError(
-            f"{folder}: holds windows made with other settings.", next_step="Choose another folder, or give the settings it was made with."
-        )
-    stamp.write_text(repr(config))
-    began = time.monotonic()
-    done = {int(p.stem) for p in folder.glob("*.safetensors")}
-    todo, made, finished = [i for i in range(scenes) if i not in done], 0, len(done)
-
-    def late() -> bool:
-        return minutes is not None and time.monotonic() - began > 60 * minutes
-
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting: set[concurrent.futures.Future[int]] = set()
-        while True:
-            while todo and len(waiting) < workers and not late():
-                waiting.add(pool.submit(_work, todo.pop(0), config, str(folder)))
-            if not waiting:
-                break
-            ready, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
-            made, finished = made + sum(f.result() for f in ready), finished + len(ready)
-            rate = made / max(1e-9, time.monotonic() - began)
-            progress(min(1.0, finished / scenes), f"{finished} scenes, {made} windows in this run, {rate:.2f} windows/s")
+    folder = make_numbered(output, scenes, config, _work, what="windows", minutes=minutes, workers=workers, progress=progress)
     return read_crop_bank(folder)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import multiprocessing
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from huddle3d.errors import InputError
-from huddle3d.io import prepare_output_dir
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import SyntheticScene, caption_group, caption_person, prepare_scene
+from huddle3d.training.numbered import make_numbered
 from huddle3d.training.views.bank import SetRecord, ViewBank, read_view_bank, write_index, write_shard
 from huddle3d.training.views.sample import SampleConfig, ViewSample, view_sample
 from huddle3d.training.views.scenes import SceneConfig, SceneSource, check_sources
@@ -109,35 +106,6 @@ def harvest_views(
     if scenes < 1 or workers < 1 or config.photos < 1:
         raise InputError("A bank needs at least one scene, one photograph and one worker.", next_step="For example --scenes 100 --workers 2.")
     check_sources(config.scenes)
-    folder = prepare_output_dir(output, marker="config.txt")
-    stamp = folder / "config.txt"
-    if stamp.exists() and stamp.read_text() != repr(config):
-        raise InputError(
-            f"{folder}: holds views made with other settings.", next_step="Choose another folder, or give the settings it was made with."
-        )
-    stamp.write_text(repr(config))
-    began = time.monotonic()
-    sizes = {int(p.stem): 0 for p in folder.glob("*.safetensors")}
-    todo = [i for i in range(scenes) if i not in sizes]
-    made = 0
-
-    def late() -> bool:
-        return minutes is not None and time.monotonic() - began > 60 * minutes
-
-    if todo and not late():
-        with concurrent.futures.ProcessPoolExecutor(min(workers, len(todo)), mp_context=multiprocessing.get_context("spawn")) as pool:
-            waiting: dict[concurrent.futures.Future[int], int] = {}
-            while True:
-                while todo and len(waiting) < workers and not late():
-                    number = todo.pop(0)
-                    waiting[pool.submit(_work, number, config, str(folder))] = number
-                if not waiting:
-                    break
-                done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
-                for future in done:
-                    made += future.result()
-                    sizes[waiting.pop(future)] = 1
-                rate = made / max(1e-9, time.monotonic() - began)
-                progress(min(1.0, len(sizes) / scenes), f"{len(sizes)} scenes, {made} sets in this run, {rate:.2f} sets/s")
+    folder = make_numbered(output, scenes, config, _work, what="sets", minutes=minutes, workers=workers, progress=progress)
     write_index(folder, repr(config))
     return read_view_bank(folder)
