@@ -6,13 +6,16 @@ import struct
 import subprocess
 import sys
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from huddle3d import cli
-from huddle3d.cli import main
+from huddle3d.cli import evaluate, main
+from huddle3d.cli.eval_scenes import exit_status
+from huddle3d.evaluation import SceneResult
 
 
 def png_header_only(width, height):
@@ -229,7 +232,32 @@ def test_eval_refuses_bad_options_before_it_works(tmp_path, capsys):
         (["--variants", str(tmp_path / "absent.json")], "absent.json"),
         (["--html", str(tmp_path / "full")], "not empty"),
         (["--scenes", "0"], "--scenes"),
+        (["--json", str(tmp_path / "v.json")], "numbers of an evaluation"),
+        (["--json", str(tmp_path / "full")], "cannot be written"),
     ):
         assert main([*base, *options]) == 2
         assert told in capsys.readouterr().err.replace("\n", " ")
     assert not (tmp_path / "out").exists()
+
+
+def test_eval_tells_by_its_exit_code_that_nothing_was_measured(tmp_path, monkeypatch, capsys):
+    def failing(sample, protocol, *_, variant="", **__):
+        return SceneResult(sample.name, sample.family, protocol, None, "nobody was found", 1.0, 1.0, variant, ()), None
+
+    samples = [SimpleNamespace(name=f"{k:03d}", family="hug", meshes=[]) for k in range(2)]
+    monkeypatch.setattr(evaluate, "evaluate_sample", failing)
+    monkeypatch.setattr(evaluate, "load_body", lambda **_: None)
+    monkeypatch.setattr(evaluate, "_synthetic", lambda *_: iter(samples))
+    numbers = tmp_path / "n.json"
+    command = ["eval", "people", "--bodies", "true", "--output", str(tmp_path / "out"), "--json", str(numbers)]
+    assert main(command) == 7 and "2 of 2 were not measured" in capsys.readouterr().err
+    first = json.loads(numbers.read_text())
+    assert [s["failure"] for s in first["scenes"]] == ["nobody was found"] * 2
+    del samples[1]
+    assert main(command) == 7  # numbers of an evaluation may be replaced by newer ones
+    assert len(json.loads(numbers.read_text())["scenes"]) == 1
+
+
+def test_eval_ends_well_if_some_scenes_were_measured(capsys):
+    assert exit_status(["", "", ""], "text") == 0 and capsys.readouterr().err == ""
+    assert exit_status(["", "nobody was found", ""], "text") == 0 and "1 of 3" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import pytest
 
 from huddle3d.cli import main, synth
 from huddle3d.synthesis import FAMILIES, SceneSpec, families_for, sample_spec
+from huddle3d.synthesis.pictures.writing import SAMPLE_FILES
 
 
 @pytest.fixture
@@ -21,6 +22,36 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[SceneSpec]:
     monkeypatch.setattr(synth, "render_scene", lambda scene: scene)
     monkeypatch.setattr(synth, "write_sample", lambda *a, **k: None)
     return specs
+
+
+def _write(folder: Path, spec: SceneSpec) -> None:
+    """What a complete scene's folder looks like."""
+    folder.mkdir(parents=True)
+    for name in SAMPLE_FILES:
+        (folder / name).write_bytes(b"")
+    (folder / "spec.json").write_bytes((spec.to_json() + "\n").encode())
+
+
+def test_a_stopped_run_goes_on_where_it_stopped(made: list[SceneSpec], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    command = ["synth", "--output", str(out), "--count", "3", "--seed", "5"]
+    assert main(command) == 0 and len(made) == 3
+    _write(out / f"0000_{made[0].family}_5", made[0])
+    (out / f"0001_{made[1].family}_6").mkdir()  # killed half way
+    assert main(command) == 0
+    assert [s.seed for s in made[3:]] == [6, 7]
+    assert capsys.readouterr().err.count("was there") == 1
+
+
+def test_other_scenes_and_files_are_not_replaced(made: list[SceneSpec], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    command = ["synth", "--output", str(out), "--count", "1", "--family", "hug"]
+    _write(out / "0000_hug_0", sample_spec(0, family="hug", clothes="tight"))
+    assert main(command) == 2 and "another scene" in capsys.readouterr().err
+    assert main([*command, "--clothes", "tight"]) == 0 and made == []
+    (out / "mine.txt").write_text("x")
+    assert main(command) == 2 and "not empty" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0 and len(made) == 1
 
 
 def test_pairs_take_the_first_families_in_turn(made: list[SceneSpec], tmp_path: Path) -> None:

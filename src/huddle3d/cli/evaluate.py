@@ -12,7 +12,7 @@ from tyro.extras import SubcommandApp
 from huddle3d.bodies import BodyModel, load_body
 from huddle3d.cli import evaluate_fit
 from huddle3d.cli.console import LogFormat, StageProgress, print_line
-from huddle3d.cli.eval_scenes import choose_scenes, write_numbers
+from huddle3d.cli.eval_scenes import choose_scenes, exit_status, write_numbers
 from huddle3d.cli.tables import print_comparisons, print_results
 from huddle3d.compute import choose_device
 from huddle3d.errors import InputError
@@ -75,7 +75,7 @@ def people(
         suite: Instead of seeded scenes, a suite, made as it is needed: heldout, salsa, crowd, hard.
         bodies: Give the true bodies, camera and masks, or only the picture and its focal length, or do both.
         output: Folder for the runs.
-        json: Also write all numbers to this file.
+        json: Also write all numbers to this file; numbers of an earlier evaluation are replaced, anything else only with --overwrite.
         html: Also write a page into this folder: all tables in the paper's layout, every scene side by side.
         variants: JSON file of named settings, for example {"full": {}, "no-carving": {"carve.iterations": 0}}; the others are compared with the first.
         dataset: Instead of seeded scenes, the samples of a data set on this machine: a suite that synth wrote, or a published one.
@@ -86,7 +86,7 @@ def people(
         log_format: Messages and progress as text or as JSON lines (stderr).
         config: Every setting of every stage.
     """
-    chosen = choose_scenes(scenes, json, dataset, data, suite, assets)
+    chosen = choose_scenes(scenes, json, dataset, data, suite, assets, overwrite)
     if seed != _SEED and (suite is not None or dataset is not None):
         raise InputError("--seed goes with seeded scenes only.", next_step="A suite or data set has fixed scenes: leave --seed out.")
     configs = read_variants(variants, config) if variants is not None else {"": config}
@@ -121,7 +121,7 @@ def people(
         settings_shown = {**facts, "configuration": {name or "huddle3d": plain(c) for name, c in configs.items()}}
         write_bytes(html / "index.html", evaluation_page(results, pictures, settings_shown).encode(), overwrite=True)
         print_line(f"page: {html / 'index.html'}", log_format)
-    return 0
+    return exit_status([r.failure for r in results], log_format)
 
 
 def _synthetic(scenes: int, seed: int, body: BodyModel) -> Iterator[EvaluationSample]:

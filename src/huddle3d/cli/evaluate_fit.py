@@ -10,7 +10,7 @@ from rich.table import Table
 
 from huddle3d.bodies import BodyModel, load_body
 from huddle3d.cli.console import LogFormat, print_line
-from huddle3d.cli.eval_scenes import choose_scenes, write_numbers
+from huddle3d.cli.eval_scenes import choose_scenes, exit_status, write_numbers
 from huddle3d.cli.tables import print_comparisons
 from huddle3d.errors import InputError
 from huddle3d.evaluation import (
@@ -75,7 +75,7 @@ def fit(
         inputs: What the fit is given: true key points, masks and 3D landmarks; true2d: without the 3D landmarks; noisy: with errors and drop-outs as
             the embedded backend makes them; predicted: the picture and its focal length.
         output: Folder for the fitted bodies and the numbers of each scene.
-        json: Also write all numbers to this file.
+        json: Also write all numbers to this file; numbers of an earlier evaluation are replaced, anything else only with --overwrite.
         html: Also write a page into this folder: all tables, and every scene's bodies beside the true ones.
         variants: JSON file of named settings, for example {"full": {}, "no-touch": {"fit.weight_touch": 0}}; the others are compared with the first.
         dataset: Instead of seeded scenes, the samples of a data set on this machine.
@@ -87,7 +87,7 @@ def fit(
     """
     if not inputs:
         raise InputError("--inputs is empty.", next_step="For example --inputs true noisy.")
-    chosen = choose_scenes(scenes, json, dataset, data, suite, assets)
+    chosen = choose_scenes(scenes, json, dataset, data, suite, assets, overwrite)
     configs = read_variants(variants, config) if variants is not None else {"": config}
     if html is not None:
         prepare_output_dir(html, overwrite, marker="index.html")
@@ -119,7 +119,7 @@ def fit(
         shown = {**facts, "configuration": {name or "huddle3d": {"fit": plain(c.fit), "perceive": plain(c.perceive)} for name, c in configs.items()}}
         write_bytes(html / "index.html", fit_page(results, pictures, shown).encode(), overwrite=True)
         print_line(f"page: {html / 'index.html'}", log_format)
-    return 0
+    return exit_status([r.failure for r in results], log_format)
 
 
 def _draw(sample: EvaluationSample, result: FitResult, place: Path, body: BodyModel) -> FitPictures:

@@ -14,7 +14,7 @@ from huddle3d.cli.console import LogFormat, print_line
 from huddle3d.errors import InputError
 from huddle3d.io import prepare_output_dir
 from huddle3d.synthesis import FAMILIES, Assets, ClothesRange, Family, build_scene, families_for, render_scene, sample_spec, write_sample
-from huddle3d.synthesis.suites.files import write_suite
+from huddle3d.synthesis.suites.files import holds_only, is_written, refuse_other_scene, write_suite
 from huddle3d.synthesis.suites.lists import SuiteName, open_suite_list
 
 __all__ = ["build_app"]
@@ -42,6 +42,7 @@ def scenes(
     """Write seeded scenes of dressed people who touch: the picture, and its truth.
 
     Meshes, bodies, keypoints with visibility, masks, normals, depth, ids of people and body parts, contacts: docs/how-to/synthesis.md lists the files.
+    A stopped run goes on where it stopped: complete scenes are kept, half-written ones made anew.
 
     Args:
         output: Folder that gets one folder per scene.
@@ -51,7 +52,7 @@ def scenes(
         people: People per scene.
         clothes: all: coats, dresses, hoods, loose cuts, too; tight: only clothes that follow the body, the people of the demo and of eval.
         assets: Folder of MakeHuman clothes, hair and skins to dress the people from; default clothes made here.
-        overwrite: Write into a folder that is not empty.
+        overwrite: Write into a folder that holds other scenes or anything else.
         log_format: Messages as text or as JSON lines (stderr).
     """
     if count < 1 or people < 1:
@@ -64,14 +65,17 @@ def scenes(
     wardrobe = None if assets is None else Assets.open(assets)
     kinds = FAMILIES if people <= 2 else families_for(people)
     sample_spec(seed, people=people, family=family or kinds[0])  # what cannot be is told before anything is written
-    prepare_output_dir(output, overwrite)
+    plan = {f"{k:04d}_{chosen}_{seed + k}": (seed + k, chosen) for k in range(count) for chosen in [family or kinds[k % len(kinds)]]}
+    prepare_output_dir(output, overwrite or holds_only(output, plan))
     body = load_body()
-    for k in range(count):
-        chosen = family or kinds[k % len(kinds)]
-        spec = sample_spec(seed + k, people=people, family=chosen, assets=wardrobe, clothes=clothes)
-        folder = output / f"{k:04d}_{spec.family}_{spec.seed}"
-        write_sample(render_scene(build_scene(spec, body=body, assets=wardrobe)), folder, overwrite=overwrite)
-        print_line(f"{k + 1}/{count} {folder}", log_format)
+    for done, (name, (number, chosen)) in enumerate(plan.items(), 1):
+        spec = sample_spec(number, people=people, family=chosen, assets=wardrobe, clothes=clothes)
+        kept = is_written(output / name, spec)
+        if not kept:
+            if not overwrite:
+                refuse_other_scene(output / name)
+            write_sample(render_scene(build_scene(spec, body=body, assets=wardrobe)), output / name, overwrite=True)
+        print_line(f"{done}/{count} {output / name}{' (was there)' if kept else ''}", log_format)
     return 0
 
 

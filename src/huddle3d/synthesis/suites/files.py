@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from huddle3d.synthesis.suites.lists import SUITES, Suite, in_building_order
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
 
-__all__ = ["MANIFEST", "Manifest", "ManifestScene", "is_written", "read_manifest", "spec_hash", "write_suite"]
+__all__ = ["MANIFEST", "Manifest", "ManifestScene", "holds_only", "is_written", "read_manifest", "refuse_other_scene", "spec_hash", "write_suite"]
 
 MANIFEST = "suite.json"
 """Name of the manifest."""
@@ -117,6 +117,29 @@ def is_written(folder: Path, spec: SceneSpec) -> bool:
         return (folder / "spec.json").read_bytes() == _text(spec) and all((folder / name).is_file() for name in SAMPLE_FILES)
     except OSError:
         return False
+
+
+def holds_only(directory: Path, names: Container[str]) -> bool:
+    """Whether a folder exists and holds nothing but folders of these names: a stopped run's scenes, complete or half written."""
+    try:
+        return all(entry.name in names and entry.is_dir() for entry in directory.iterdir())
+    except OSError:
+        return False
+
+
+def refuse_other_scene(folder: Path) -> None:
+    """Keep a complete scene of other settings from being replaced by one of the same name.
+
+    Raises:
+        InputError: the folder holds a scene file.
+    """
+    if (folder / "spec.json").exists():
+        raise InputError(
+            f"{display_name(folder)}: holds another scene of this name, or a damaged one.",
+            why="Its scene file differs from the one asked for, or one of its files is gone.",
+            next_step="Use the settings it was made with, choose another folder, or pass --overwrite.",
+            path=str(folder),
+        )
 
 
 def _agrees(found: Manifest, wanted: Manifest) -> bool:
