@@ -65,11 +65,12 @@ def scenes(
     wardrobe = None if assets is None else Assets.open(assets)
     kinds = FAMILIES if people <= 2 else families_for(people)
     sample_spec(seed, people=people, family=family or kinds[0])  # what cannot be is told before anything is written
-    plan = {f"{k:04d}_{chosen}_{seed + k}": (seed + k, chosen) for k in range(count) for chosen in [family or kinds[k % len(kinds)]]}
+    chosen: list[Family] = [family or kinds[k % len(kinds)] for k in range(count)]
+    plan = {f"{k:04d}_{kind}_{seed + k}": (seed + k, kind) for k, kind in enumerate(chosen)}
     prepare_output_dir(output, overwrite or holds_only(output, plan))
     body = load_body()
-    for done, (name, (number, chosen)) in enumerate(plan.items(), 1):
-        spec = sample_spec(number, people=people, family=chosen, assets=wardrobe, clothes=clothes)
+    for done, (name, (number, kind)) in enumerate(plan.items(), 1):
+        spec = sample_spec(number, people=people, family=kind, assets=wardrobe, clothes=clothes)
         kept = is_written(output / name, spec)
         if not kept:
             if not overwrite:
