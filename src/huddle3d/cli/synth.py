@@ -66,7 +66,7 @@ def scenes(
     kinds = FAMILIES if people <= 2 else families_for(people)
     sample_spec(seed, people=people, family=family or kinds[0])  # what cannot be is told before anything is written
     chosen: list[Family] = [family or kinds[k % len(kinds)] for k in range(count)]
-    plan = {f"{k:04d}_{kind}_{seed + k}": (seed + k, kind) for k, kind in enumerate(chosen)}
+    plan: dict[str, tuple[int, Family]] = {f"{k:04d}_{kind}_{seed + k}": (seed + k, kind) for k, kind in enumerate(chosen)}
     prepare_output_dir(output, overwrite or holds_only(output, plan))
     body = load_body()
     for done, (name, (number, kind)) in enumerate(plan.items(), 1):
