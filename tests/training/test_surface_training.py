@@ -211,7 +211,7 @@ def test_a_stopped_run_gets_the_same_numbers(bank, tmp_path):
     torch.set_num_threads(1)
     config = SurfaceTraining(network=TINY, batch=2, warm_up=4, validation_share=0.2, validation_most=2)
     whole, _ = train_surface(bank, tmp_path / "whole", config, steps=6, minutes=5)
-    from huddle3d.training.surface import train as module
+    from huddle3d.training import course as module
 
     with pytest.MonkeyPatch.context() as patch:
         calls = iter([0.0] * 9 + [1e9] * 99)  # the clock of a run that is cut in the middle

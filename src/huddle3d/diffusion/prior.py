@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from huddle3d.diffusion.pairs import PairSpace, Placement
 from huddle3d.diffusion.sampling import guided, sample_pairs, score_distillation
 from huddle3d.diffusion.schedule import CosineSchedule
-from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name
 from huddle3d.networks import Buddi, BuddiConfig, PairState
-from huddle3d.weights import weights_path
+from huddle3d.weights import NetworkKind, half_precision, loaded, weights_path
 
 __all__ = ["PRIOR_WEIGHTS", "PairPrior", "load_prior", "read_prior", "save_prior"]
 
 PRIOR_WEIGHTS = "proxemics-anny"
 """Name of the embedded weights in the registry."""
+
+_KIND = NetworkKind("huddle3d-pair-prior", "a proxemics prior", "huddle3d train prior")
+_FIXED = ("embed_timestep.encode.emb",)
+"""The frequencies of the time are not learned, and not stored."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +75,17 @@ class PairPrior:
 
 
 def save_prior(path: str | os.PathLike[str], prior: PairPrior, *, overwrite: bool = False, note: dict[str, object] | None = None) -> None:
-    """One safetensors file: the network in half precision under its published key names, mean and spread of the space, config in the header."""
-    tensors = {k: v.detach().half().contiguous().cpu() for k, v in prior.network.state_dict().items() if k != "embed_timestep.encode.emb"}
+    """One file of :class:`huddle3d.weights.NetworkKind`: the network under its published key names, mean and spread of the space in single precision."""
+    tensors = half_precision({k: v for k, v in prior.network.state_dict().items() if k not in _FIXED})
     tensors |= {"space.mean": prior.space.mean.float().cpu(), "space.spread": prior.space.spread.float().cpu()}
     header = {
-        "kind": "huddle3d-pair-prior",
         "model": prior.model,
         "network": dataclasses.asdict(prior.network.config),
         "joints": list(prior.space.joints),
         "schedule_steps": prior.schedule.steps,
         "note": note or {},
     }
-    with atomic_file(path, overwrite=overwrite) as tmp:
-        save_file(tensors, tmp, metadata={"huddle3d": json.dumps(header)})
+    _KIND.write(path, tensors, header, overwrite=overwrite)
 
 
 def read_prior(path: str | os.PathLike[str]) -> PairPrior:
@@ -96,24 +94,14 @@ def read_prior(path: str | os.PathLike[str]) -> PairPrior:
     Raises:
         InputError: not such a file, or its keys and shapes are not those of its own config.
     """
-    name = display_name(path)
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}
-        if header.get("kind") != "huddle3d-pair-prior":
-            raise ValueError("its header does not say that it is one")
-        config = BuddiConfig(**header["network"])
-        space = PairSpace(tuple(int(j) for j in header["joints"]), tensors.pop("space.mean"), tensors.pop("space.spread"))
-        network = Buddi(config)
-        tensors["embed_timestep.encode.emb"] = network.state_dict()["embed_timestep.encode.emb"]
-        network.load_state_dict(tensors)
-        schedule = CosineSchedule(int(header["schedule_steps"]))
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as e:
-        why = " ".join(str(e).split())[:300]
-        raise InputError(f"{name}: not a proxemics prior.", why=f"{why}.", next_step="Train one with `huddle3d train prior`.") from e
-    network.eval().requires_grad_(False)
-    return PairPrior(network, space, schedule, str(header.get("model", "")))
+    return _KIND.read(path, _built)
+
+
+def _built(header: dict[str, Any], tensors: dict[str, Tensor]) -> PairPrior:
+    config = BuddiConfig(**header["network"])
+    space = PairSpace(tuple(int(j) for j in header["joints"]), tensors.pop("space.mean"), tensors.pop("space.spread"))
+    schedule = CosineSchedule(int(header["schedule_steps"]))
+    return PairPrior(loaded(lambda: Buddi(config), tensors, fixed=_FIXED), space, schedule, str(header.get("model", "")))
 
 
 def load_prior() -> PairPrior:

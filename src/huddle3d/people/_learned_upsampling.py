@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, normalize
 
 from huddle3d.diffusion.multiview import ViewInputs, Views
-from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name
 from huddle3d.networks import UpsamplerConfig, ViewUpsampler
 from huddle3d.people._view_maps import ViewMaps, picture_of
+from huddle3d.weights import NetworkKind, half_precision, loaded
 
 __all__ = ["large_pictures", "learned_upsampler", "read_upsampler", "save_upsampler", "upsampler_guide"]
 
-_KIND = "huddle3d-view-upsampler"
+_KIND = NetworkKind("huddle3d-view-upsampler", "the weights of an upsampler", "huddle3d train upsampler")
 
 
 def large_pictures(
@@ -42,11 +37,8 @@ def upsampler_guide(given: ViewMaps) -> Float[Tensor, "*n 14 h w"]:
 
 
 def save_upsampler(path: str | os.PathLike[str], model: ViewUpsampler, *, note: dict[str, object]) -> None:
-    """One safetensors file in half precision; complete or absent, replaces what was there."""
-    state = {k: v.detach().to("cpu", torch.float16).contiguous(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()}
-    header = {"kind": _KIND, "version": 1, "config": asdict(model.config), "note": note}
-    with atomic_file(path, overwrite=True) as tmp:
-        save_file(state, tmp, metadata={"huddle3d": json.dumps(header)})
+    """One file of :class:`huddle3d.weights.NetworkKind`; replaces what was there."""
+    _KIND.write(path, half_precision(model.state_dict()), {"version": 1, "config": asdict(model.config), "note": note}, overwrite=True)
 
 
 def read_upsampler(path: str | os.PathLike[str]) -> ViewUpsampler:
@@ -55,21 +47,12 @@ def read_upsampler(path: str | os.PathLike[str]) -> ViewUpsampler:
     Raises:
         InputError: not such a file, or tensors of another shape than its config says.
     """
-    try:
-        with safe_open(str(Path(path)), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
-            state = {k: file.get_tensor(k).float() for k in file.keys()}
-        if header.get("kind") != _KIND:
-            raise ValueError("its header is another program's")
-        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
-        model = ViewUpsampler(UpsamplerConfig(**settings))
-        model.load_state_dict(state)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as e:
-        why = str(e).splitlines()[0]
-        raise InputError(
-            f"{display_name(path)}: not the weights of an upsampler.", why=f"{why}.", next_step="Train them with `huddle3d train upsampler`."
-        ) from e
-    return model.eval().requires_grad_(False)
+    return _KIND.read(path, _built)
+
+
+def _built(header: dict[str, Any], tensors: dict[str, Tensor]) -> ViewUpsampler:
+    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
+    return loaded(lambda: ViewUpsampler(UpsamplerConfig(**settings)), tensors)
 
 
 def _area(x: Float[Tensor, "V H W c"], size: int, weight: Float[Tensor, "V H W 1"] | None = None) -> Float[Tensor, "V size size c"]:

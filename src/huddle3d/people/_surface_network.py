@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from huddle3d.errors import InputError
 from huddle3d.geometry import Camera
-from huddle3d.io import atomic_file, display_name
+from huddle3d.io import display_name
 from huddle3d.networks import SurfaceNet, SurfaceNetConfig
 from huddle3d.people._surface import SurfaceWindows, WindowSurface, surface_windows, understand
 from huddle3d.scene import Photo
-from huddle3d.weights import weights_path
+from huddle3d.weights import NetworkKind, half_precision, loaded, weights_path
 
 __all__ = [
     "SURFACE_WEIGHTS",
@@ -36,6 +34,8 @@ __all__ = [
 
 SURFACE_WEIGHTS = "surface"
 """Name of the embedded weights in the registry."""
+
+_KIND = NetworkKind("huddle3d-surface", "a surface network", "huddle3d train surface")
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,9 @@ class SurfaceNetwork:
 def save_surface_network(
     path: str | os.PathLike[str], model: SurfaceNetwork, *, overwrite: bool = False, note: dict[str, object] | None = None
 ) -> None:
-    """One safetensors file in half precision, the config in its header."""
-    tensors = {k: v.detach().half().contiguous().cpu() for k, v in model.network.state_dict().items()}
-    header = {"kind": "huddle3d-surface", "network": dataclasses.asdict(model.network.config), "size": model.size, "note": note or {}}
-    with atomic_file(path, overwrite=overwrite) as tmp:
-        save_file(tensors, tmp, metadata={"huddle3d": json.dumps(header)})
+    """One file of :class:`huddle3d.weights.NetworkKind`."""
+    header = {"network": dataclasses.asdict(model.network.config), "size": model.size, "note": note or {}}
+    _KIND.write(path, half_precision(model.network.state_dict()), header, overwrite=overwrite)
 
 
 def read_surface_network(path: str | os.PathLike[str]) -> SurfaceNetwork:
@@ -64,21 +62,14 @@ def read_surface_network(path: str | os.PathLike[str]) -> SurfaceNetwork:
     Raises:
         InputError: not such a file, or its keys and shapes are not those of its own config.
     """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}
-        if header.get("kind") != "huddle3d-surface":
-            raise ValueError("its header does not say that it is one")
-        config = SurfaceNetConfig(tuple(header["network"]["widths"]), int(header["network"]["groups"]))
-        network, size = SurfaceNet(config), int(header["size"])
-        network.load_state_dict(tensors)
-        if size < 1 or size % config.multiple:
-            raise ValueError(f"windows of {size} px")
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as e:
-        why = " ".join(str(e).split())[:300]
-        raise InputError(f"{display_name(path)}: not a surface network.", why=f"{why}.", next_step="Train one with `huddle3d train surface`.") from e
-    return SurfaceNetwork(network.eval().requires_grad_(False), size)
+    return _KIND.read(path, _built)
+
+
+def _built(header: dict[str, Any], tensors: dict[str, Tensor]) -> SurfaceNetwork:
+    config, size = SurfaceNetConfig(tuple(header["network"]["widths"]), int(header["network"]["groups"])), int(header["size"])
+    if size < 1 or size % config.multiple:
+        raise ValueError(f"windows of {size} px")
+    return SurfaceNetwork(loaded(lambda: SurfaceNet(config), tensors), size)
 
 
 def surface_file(source: str) -> Path:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file
+from huddle3d.io import atomic_file, display_name
 
-__all__ = ["Keeper", "cosine_rate"]
+__all__ = ["STATE", "Keeper", "cosine_rate"]
+
+M = TypeVar("M", bound=nn.Module)
+
+STATE = "state.safetensors"
+"""Name of the state in a training's folder."""
 
 
-def cosine_rate(share: float, step: int, warm_up: int) -> float:
-    """Factor of the learning rate: up over the first steps, then along a cosine from 1 to 0.05 as ``share`` goes from 0 to 1."""
-    return (0.05 + 0.475 * (1 + float(torch.cos(torch.tensor(torch.pi * min(1.0, share)))))) * min(1.0, (step + 1) / max(1, warm_up))
+def cosine_rate(share: float, step: int, warm_up: int, least: float = 0.05) -> float:
+    """Factor of the learning rate: up over the first steps, then along a cosine from 1 to ``least`` as ``share`` goes from 0 to 1."""
+    cosine = float(torch.cos(torch.tensor(torch.pi * min(1.0, share))))
+    return (least + 0.5 * (1 - least) * (1 + cosine)) * min(1.0, (step + 1) / max(1, warm_up))
 
 
 @dataclass
@@ -47,12 +54,22 @@ class Keeper:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip)
         self.optimiser.step()
+        self.follow()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Count a step of the optimiser and let the running mean follow."""
         self.step += 1
         decay = min(self.decay, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for k, v in self.network.state_dict().items():
-                self.mean[k].lerp_(v, 1 - decay) if v.is_floating_point() else self.mean[k].copy_(v)
-        return float(loss.detach())
+        for k, v in self.network.state_dict().items():
+            self.mean[k].lerp_(v, 1 - decay) if v.is_floating_point() else self.mean[k].copy_(v)
+
+    def average(self, make: Callable[[], M], device: torch.device | str = "cpu") -> M:
+        """The running mean as a network in evaluation mode, without gradients; ``make`` builds it."""
+        network = make().to(device)
+        network.load_state_dict(self.mean)
+        return network.eval().requires_grad_(False)
 
     def save(self, path: Path) -> None:
         """Everything that a later run needs to go on."""
@@ -63,24 +80,35 @@ class Keeper:
         with atomic_file(path, overwrite=True) as tmp:
             save_file(state, tmp, metadata={"huddle3d": json.dumps({"step": self.step, "identity": self.identity})})
 
+    def resume(self, folder: Path, *, overwrite: bool = False) -> None:
+        """Go on from a folder's state, if it holds one that is not to be replaced; errors as of :meth:`load`."""
+        if (folder / STATE).exists() and not overwrite:
+            self.load(folder / STATE)
+
     def load(self, path: Path) -> None:
         """Go on from :meth:`save`.
 
         Raises:
-            InputError: the state belongs to other settings or data.
+            InputError: not readable, or the state belongs to other settings or data.
         """
-        with safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
-        if header.get("identity") != self.identity:
-            raise InputError(f"{path}: from a training with other settings or data.", next_step="Choose another output folder, or give --overwrite.")
-        state = load_file(str(path))
+        name = display_name(path)
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
+                state = {key: file.get_tensor(key) for key in file.keys()}
+            # states of the view completion's first trainings call their identity "config"
+            identity, step = header.get("identity", header.get("config")), int(header.get("step", 0))
+        except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as e:
+            raise InputError(f"{name}: not a readable state.", why=f"{e}.", next_step="Give --overwrite to start anew.") from e
+        if identity != self.identity:
+            raise InputError(f"{name}: from a training with other settings or data.", next_step="Choose another output folder, or give --overwrite.")
         device = next(self.network.parameters()).device
         self.network.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
         self.mean = {k.removeprefix("mean."): v.to(device) for k, v in state.items() if k.startswith("mean.")}
         entries: dict[int, dict[str, Any]] = {}
         for k, v in state.items():
             if k.startswith("optimiser."):
-                _, i, name = k.split(".", 2)
-                entries.setdefault(int(i), {})[name] = v
+                _, i, part = k.split(".", 2)
+                entries.setdefault(int(i), {})[part] = v
         self.optimiser.load_state_dict({"state": entries, "param_groups": self.optimiser.state_dict()["param_groups"]})
-        self.step = int(header["step"])
+        self.step = step

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -20,8 +18,9 @@ from huddle3d.networks import Buddi, PairState
 from huddle3d.progress import Progress, silent
 from huddle3d.training.augment import RoughConfig, mirrored, rough
 from huddle3d.training.bank import PoseBank
+from huddle3d.training.course import Course, Measured
 from huddle3d.training.harvest import is_held
-from huddle3d.training.keeper import Keeper, cosine_rate
+from huddle3d.training.keeper import STATE, Keeper, cosine_rate
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
@@ -189,15 +188,15 @@ class _Trainer:
         """One step; its random numbers depend on the step alone, so a resumed run draws the same."""
         c = self.config
         generator = torch.Generator().manual_seed((c.seed << 32) + self.keeper.step)
+        torch.manual_seed((c.seed << 32) + self.keeper.step)  # what dropout draws from
         self.network.train()
         loss = self.loss(self.batches.bodies(self.batches.rows(c.batch, generator), generator), generator)
         return self.keeper.advance(loss, rate)
 
     def prior(self) -> PairPrior:
         """The running mean, on the CPU, in evaluation mode."""
-        network = Buddi(self.network.config)
-        network.load_state_dict({k: v.cpu() for k, v in self.keeper.mean.items()})
-        return PairPrior(network.eval().requires_grad_(False), self.space, self.schedule, self.body.name)
+        config = self.network.config
+        return PairPrior(self.keeper.average(lambda: Buddi(config)), self.space, self.schedule, self.body.name)
 
 
 def _to(state: PairState, device: torch.device) -> PairState:
@@ -259,35 +258,26 @@ def train_prior(
     """
     if bank.model != body.name:
         raise InputError(f"The bank holds bodies of {bank.model!r}, not of {body.name!r}.")
-    folder = prepare_output_dir(output, overwrite, marker="state.safetensors")
+    folder = prepare_output_dir(output, overwrite, marker=STATE)
     trainer = _Trainer(bank, body, config, torch.device(device))
-    state = folder / "state.safetensors"
-    if state.exists() and not overwrite:
-        trainer.keeper.load(state)
-    began, seen, report = time.monotonic(), time.monotonic(), Validation(0, 0, 0, 0)
-    losses: list[float] = []
-    while True:
-        spent = (time.monotonic() - began) / (60 * minutes) if minutes > 0 else 1.0
-        share = trainer.keeper.step / steps if steps is not None else spent
-        last = share >= 1 or spent >= 1
-        if last or time.monotonic() - seen > 120:
-            report = validate_prior(trainer.prior(), trainer.held, body, config=config)
-            seen = time.monotonic()
-            numbers = {"train_loss": sum(losses) / max(1, len(losses)), **asdict(report)}
-            losses = []
-            if log is not None:
-                log(trainer.keeper.step, numbers)
-            with (folder / "log.jsonl").open("a") as file:
-                file.write(json.dumps({"step": trainer.keeper.step, **{k: round(v, 5) for k, v in numbers.items()}}) + "\n")
-            trainer.keeper.save(state)
-            note: dict[str, object] = {
-                "steps": trainer.keeper.step,
-                "pairs": len(trainer.train),
-                "solved": len(trainer.train.group.unique()),
-                "seed": config.seed,
-            }
-            save_prior(folder / "prior.safetensors", trainer.prior(), overwrite=True, note=note)
-        if last:
-            return trainer.prior(), report
-        losses.append(trainer.advance(config.learning_rate * cosine_rate(share, trainer.keeper.step, config.warm_up)))
-        progress(share, f"step {trainer.keeper.step}, loss {losses[-1]:.3f}")
+    trainer.keeper.resume(folder, overwrite=overwrite)
+
+    def advance(share: float) -> float:
+        return trainer.advance(config.learning_rate * cosine_rate(share, trainer.keeper.step, config.warm_up))
+
+    def measure() -> Measured[Validation]:
+        report = validate_prior(trainer.prior(), trainer.held, body, config=config)
+        return Measured(report, asdict(report))
+
+    def write(report: Validation) -> None:
+        note: dict[str, object] = {
+            "steps": trainer.keeper.step,
+            "pairs": len(trainer.train),
+            "solved": len(trainer.train.group.unique()),
+            "seed": config.seed,
+        }
+        save_prior(folder / "prior.safetensors", trainer.prior(), overwrite=True, note=note)
+
+    course = Course(folder, minutes, steps, 120.0, log, progress)
+    report = course.run(trainer.keeper, advance=advance, measure=measure, write=write)
+    return trainer.prior(), report

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +20,8 @@ from huddle3d.io import prepare_output_dir
 from huddle3d.networks import PairRegressor, PairRegressorConfig
 from huddle3d.progress import Progress, silent
 from huddle3d.training.bank import PoseBank
-from huddle3d.training.keeper import Keeper
+from huddle3d.training.course import Course, Measured
+from huddle3d.training.keeper import STATE, Keeper, cosine_rate
 from huddle3d.training.pair_sights import NoiseMix, bone_ends, observed, true_bones
 from huddle3d.training.pair_views import PairViews, ViewConfig, pair_views
 from huddle3d.training.prior import split_bank
@@ -192,6 +191,7 @@ class _Trainer:
         """One step; its random numbers depend on the step alone, so a resumed run draws the same."""
         c = self.config
         generator = torch.Generator().manual_seed((c.seed << 32) + self.keeper.step)
+        torch.manual_seed((c.seed << 32) + self.keeper.step)  # what dropout draws from
         self.network.train()
         views = _either(self.train.take(torch.randint(0, len(self.train), (c.batch,), generator=generator)), generator)
         loss = self.loss(views, generator)
@@ -199,9 +199,8 @@ class _Trainer:
 
     def regressor(self) -> Regressor:
         """The running mean, on the CPU, in evaluation mode."""
-        network = PairRegressor(self.network.config)
-        network.load_state_dict({k: v.cpu() for k, v in self.keeper.mean.items()})
-        return Regressor(network.eval().requires_grad_(False), self.joints, self.body.num_shape, self.body.name)
+        config = self.network.config
+        return Regressor(self.keeper.average(lambda: PairRegressor(config)), self.joints, self.body.num_shape, self.body.name)
 
 
 def _sizes(body: BodyModel, config: RegressorTraining) -> PairRegressorConfig:
@@ -295,31 +294,21 @@ def train_regressor(
     """
     if bank.model != body.name:
         raise InputError(f"The bank holds bodies of {bank.model!r}, not of {body.name!r}.")
-    folder = prepare_output_dir(output, overwrite, marker="state.safetensors")
+    folder = prepare_output_dir(output, overwrite, marker=STATE)
     trainer = _Trainer(bank, body, config, torch.device(device), progress)
-    state = folder / "state.safetensors"
-    if state.exists() and not overwrite:
-        trainer.keeper.load(state)
-    began, seen = time.monotonic(), time.monotonic()
-    losses: list[float] = []
-    while True:
-        spent = (time.monotonic() - began) / (60 * minutes) if minutes > 0 else 1.0
-        share = trainer.keeper.step / steps if steps is not None else spent
-        last = share >= 1 or spent >= 1
-        if last or time.monotonic() - seen > 180:
-            report = validate_regressor(trainer.regressor(), trainer.held, body)
-            seen = time.monotonic()
-            numbers = {"train_loss": sum(losses) / max(1, len(losses)), **asdict(report)}
-            losses = []
-            if log is not None:
-                log(trainer.keeper.step, numbers)
-            with (folder / "log.jsonl").open("a") as file:
-                file.write(json.dumps({"step": trainer.keeper.step, **{k: round(v, 4) for k, v in numbers.items()}}) + "\n")
-            trainer.keeper.save(state)
-            note: dict[str, object] = {"steps": trainer.keeper.step, "pairs": trainer.pairs, "views": len(trainer.train), "seed": config.seed}
-            save_regressor(folder / "regressor.safetensors", trainer.regressor(), overwrite=True, note=note)
-            if last:
-                return trainer.regressor(), report
-        cosine = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-        losses.append(trainer.advance(config.learning_rate * cosine * min(1.0, (trainer.keeper.step + 1) / config.warm_up)))
-        progress(share, f"step {trainer.keeper.step}, loss {losses[-1]:.3f}")
+    trainer.keeper.resume(folder, overwrite=overwrite)
+
+    def advance(share: float) -> float:
+        return trainer.advance(config.learning_rate * cosine_rate(share, trainer.keeper.step, config.warm_up, 0.01))
+
+    def measure() -> Measured[RegressorReport]:
+        report = validate_regressor(trainer.regressor(), trainer.held, body)
+        return Measured(report, asdict(report))
+
+    def write(report: RegressorReport) -> None:
+        note: dict[str, object] = {"steps": trainer.keeper.step, "pairs": trainer.pairs, "views": len(trainer.train), "seed": config.seed}
+        save_regressor(folder / "regressor.safetensors", trainer.regressor(), overwrite=True, note=note)
+
+    course = Course(folder, minutes, steps, 180.0, log, progress)
+    report = course.run(trainer.keeper, advance=advance, measure=measure, write=write)
+    return trainer.regressor(), report

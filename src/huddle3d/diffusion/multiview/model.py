@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,19 +11,17 @@ from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from huddle3d.diffusion.multiview.adapter import ViewAdapter
 from huddle3d.diffusion.multiview.denoiser import NetworkDenoiser, PictureConditions, sets_at_once
 from huddle3d.diffusion.multiview.sampling import Composition, SamplerConfig, sample_views
 from huddle3d.diffusion.multiview.schedule import NoiseSchedule
-from huddle3d.errors import InputError, ShapeError, WeightsMissingError
-from huddle3d.io import atomic_file, display_name
+from huddle3d.errors import ShapeError, WeightsMissingError
+from huddle3d.io import display_name
 from huddle3d.networks import VOCABULARY, ClothingText, MultiViewConfig, MultiViewUNet, encode_captions, identity_code
 from huddle3d.progress import Progress, silent
-from huddle3d.weights import registry, weights_path
+from huddle3d.weights import NetworkKind, half_precision, loaded, registry, weights_path
 
 __all__ = ["MULTIVIEW_WEIGHTS", "MultiViewModel", "first_completion", "load_multiview", "read_multiview", "save_multiview"]
 
@@ -35,7 +32,7 @@ Prediction = Literal["residual", "x0", "v"]
 """What an embedded network tells."""
 
 _ADAPTER = ViewAdapter()
-_KIND = "huddle3d-mvd"
+_KIND = NetworkKind("huddle3d-mvd", "a multi-view model", "huddle3d train mvd")
 FILE_BYTES = 16_000_000
 """Embedded files are at most this large."""
 
@@ -141,15 +138,13 @@ def save_multiview(
     Keys: ``unet.…`` (published names), ``text.…``; every file's header carries the configuration.
     """
     tensors = {f"unet.{k}": v for k, v in model.network.state_dict().items()} | {f"text.{k}": v for k, v in model.text.state_dict().items()}
-    # channels-last weights are stored as plain ones
-    tensors = {k: v.detach().cpu().half().contiguous(memory_format=torch.contiguous_format).clone() for k, v in tensors.items()}
+    tensors = half_precision(tensors)
     parts: list[dict[str, Tensor]] = [{}]
     for key, value in tensors.items():
         if parts[-1] and _bytes(parts[-1]) + value.nbytes > limit - (1 << 13) - 200 * len(parts[-1]):
             parts.append({})
         parts[-1][key] = value
     header = {
-        "kind": _KIND,
         "version": 1,
         "config": dataclasses.asdict(model.network.config),
         "prediction": model.prediction,
@@ -159,8 +154,7 @@ def save_multiview(
     written = []
     for i, part in enumerate(parts):
         path = Path(folder) / (f"{name}.safetensors" if len(parts) == 1 else f"{name}-{i + 1:05d}-of-{len(parts):05d}.safetensors")
-        with atomic_file(path, overwrite=overwrite) as tmp:
-            save_file(part, tmp, metadata={"huddle3d": json.dumps(header)})
+        _KIND.write(path, part, header, overwrite=overwrite)
         written.append(path)
     return written
 
@@ -179,47 +173,24 @@ def read_multiview(folder: str | os.PathLike[str], name: str) -> MultiViewModel:
     paths = sorted(Path(folder).glob(f"{name}-?????-of-?????.safetensors")) or [Path(folder) / f"{name}.safetensors"]
     if not paths[0].is_file():
         raise WeightsMissingError(f"{display_name(paths[0])}: no such file.", next_step="Train a model with `huddle3d train mvd`.")
-    header: dict[str, Any] = {}
-    tensors: dict[str, Tensor] = {}
-    for path in paths:
-        header, part = _read_part(path)
-        tensors |= part
-    label = display_name(paths[0])
-    if header.get("parts", 1) != len(paths):
+    header, model = _KIND.read(paths, lambda header, tensors: (header, _built(header, tensors) if header.get("parts", 1) == len(paths) else None))
+    if model is None:
         raise WeightsMissingError(
-            f"{label}: {len(paths)} of its {header.get('parts')} files are there.", next_step="Bring the others into the same folder."
+            f"{display_name(paths[0])}: {len(paths)} of its {header.get('parts')} files are there.",
+            next_step="Bring the others into the same folder.",
         )
-    try:
-        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
-        config = MultiViewConfig(**settings)
-        if header["prediction"] not in get_args(Prediction):
-            raise ValueError(f"its network predicts {header['prediction']!r}")
-        network, text = MultiViewUNet(config), ClothingText(config.text_width)
-        network.load_state_dict({k.removeprefix("unet."): v for k, v in tensors.items() if k.startswith("unet.")})
-        words = {k.removeprefix("text."): v for k, v in tensors.items() if k.startswith("text.")}
-        text.load_state_dict(words | {"words.weight": _widened(words["words.weight"], len(VOCABULARY) + 1)})
-    except (ValueError, KeyError, TypeError, RuntimeError, AttributeError) as e:
-        why = " ".join(str(e).split())[:300]
-        raise InputError(f"{label}: not a multi-view model of this version.", why=f"{why}.", next_step="Train one with `huddle3d train mvd`.") from e
-    network.eval().requires_grad_(False)
-    text.eval().requires_grad_(False)
-    return MultiViewModel(network, text, header["prediction"], header.get("note", {}))
+    return model
 
 
-def _read_part(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    label = display_name(path)
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}
-        if header.get("kind") != _KIND:
-            raise ValueError("its header does not say that it is one")
-    except (OSError, SafetensorError, ValueError, AttributeError) as e:
-        why = " ".join(str(e).split())[:300]
-        raise InputError(
-            f"{label}: not a multi-view model.", why=f"{why}.", next_step="Copy it again, or train one with `huddle3d train mvd`."
-        ) from e
-    return header, tensors
+def _built(header: dict[str, Any], tensors: dict[str, Tensor]) -> MultiViewModel:
+    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
+    config = MultiViewConfig(**settings)
+    if header["prediction"] not in get_args(Prediction):
+        raise ValueError(f"its network predicts {header['prediction']!r}")
+    words = {k.removeprefix("text."): v for k, v in tensors.items() if k.startswith("text.")}
+    words["words.weight"] = _widened(words["words.weight"], len(VOCABULARY) + 1)
+    network = loaded(lambda: MultiViewUNet(config), {k.removeprefix("unet."): v for k, v in tensors.items() if k.startswith("unet.")})
+    return MultiViewModel(network, loaded(lambda: ClothingText(config.text_width), words), header["prediction"], header.get("note", {}))
 
 
 def _widened(words: Tensor, count: int) -> Tensor:

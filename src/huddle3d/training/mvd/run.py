@@ -1,20 +1,15 @@
-"""What all trainings of views share: accelerate, the running mean of the weights, saving and going on."""
+"""What all trainings of views share: accelerate around what every training keeps."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name
+from huddle3d.training.keeper import Keeper, cosine_rate
 from huddle3d.training.mvd.config import RunSettings
 
 __all__ = ["TrainingRun"]
@@ -33,7 +28,7 @@ class TrainingRun:
 
     def __init__(self, make: Callable[[], torch.nn.Module], config: RunSettings, device: torch.device) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.make, self.step = config, make, 0
+        self.config, self.make = config, make
         self.accelerator = _accelerate().Accelerator(
             cpu=device.type == "cpu", mixed_precision="bf16" if config.bf16 else "no", gradient_accumulation_steps=config.accumulate
         )
@@ -43,7 +38,13 @@ class TrainingRun:
         optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay)
         self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
         self.plain: Any = self.accelerator.unwrap_model(self.model)
-        self.mean = {k: v.detach().clone() for k, v in self.plain.state_dict().items()}
+        # not the bank: it may have grown since
+        self.keeper = Keeper(self.plain, self.optimiser, config.ema, repr(config))
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.keeper.step
 
     @property
     def device(self) -> torch.device:
@@ -56,8 +57,7 @@ class TrainingRun:
 
     def rate(self, done: float) -> float:
         """Learning rate of this step; it falls to a twentieth by a cosine as the share ``done`` goes to 1."""
-        cosine = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done))
-        return self.config.learning_rate * cosine * min(1.0, (self.step + 1) / self.config.warm_up)
+        return self.config.learning_rate * cosine_rate(done, self.step, self.config.warm_up)
 
     def advance(self, loss_of: Callable[[torch.nn.Module], Tensor], rate: float, frozen: set[int] | None = None) -> float:
         """One step.
@@ -81,49 +81,9 @@ class TrainingRun:
                 self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimiser.step()
             self.optimiser.zero_grad(set_to_none=True)
-        self.step += 1
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for k, v in self.plain.state_dict().items():
-                self.mean[k].lerp_(v, 1 - decay) if v.is_floating_point() else self.mean[k].copy_(v)
+        self.keeper.follow()
         return float(loss.detach())
 
     def average(self) -> Any:
         """The running mean as a network in evaluation mode, on the device."""
-        model = self.make().to(self.device)
-        model.load_state_dict(self.mean)
-        return model.eval().requires_grad_(False)
-
-    def save(self, path: Path) -> None:
-        """Everything that a later run needs to go on."""
-        state = {f"network.{k}": v for k, v in self.plain.state_dict().items()} | {f"mean.{k}": v for k, v in self.mean.items()}
-        for i, entry in self.optimiser.state_dict()["state"].items():
-            state |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in entry.items()}
-        state = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
-        with atomic_file(path, overwrite=True) as tmp:
-            save_file(state, tmp, metadata={"huddle3d": json.dumps({"kind": "views-state", "step": self.step, "config": repr(self.config)})})
-
-    def load(self, path: Path) -> None:
-        """Go on from :meth:`save`; the bank may have grown since.
-
-        Raises:
-            InputError: not readable, or of a training with other settings.
-        """
-        name = display_name(path)
-        try:
-            with safe_open(str(path), framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get("huddle3d", "{}"))
-            state = load_file(str(path))
-        except (OSError, SafetensorError, ValueError) as e:
-            raise InputError(f"{name}: not a readable state.", why=f"{e}.", next_step="Give --overwrite to start anew.") from e
-        if header.get("kind") != "views-state" or header.get("config") != repr(self.config):
-            raise InputError(f"{name}: from a training with other settings.", next_step="Choose another output folder, or give --overwrite.")
-        self.plain.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
-        self.mean = {k.removeprefix("mean."): v.to(self.device) for k, v in state.items() if k.startswith("mean.")}
-        entries: dict[int, dict[str, Any]] = {}
-        for k, v in state.items():
-            if k.startswith("optimiser."):
-                _, i, part = k.split(".", 2)
-                entries.setdefault(int(i), {})[part] = v
-        self.optimiser.load_state_dict({"state": entries, "param_groups": self.optimiser.state_dict()["param_groups"]})
-        self.step = int(header["step"])
+        return self.keeper.average(self.make, self.device)

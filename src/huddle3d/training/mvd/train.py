@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,8 +15,10 @@ from torch import Tensor
 
 from huddle3d.diffusion.multiview import save_multiview
 from huddle3d.errors import InputError
-from huddle3d.io import display_name, prepare_output_dir, write_image
+from huddle3d.io import display_name, prepare_output_dir
 from huddle3d.progress import Progress, silent
+from huddle3d.training.course import Course, Measured
+from huddle3d.training.keeper import STATE
 from huddle3d.training.mvd.batches import Draw, ViewBatch, draw_photos, make_batch
 from huddle3d.training.mvd.config import MvdTraining
 from huddle3d.training.mvd.model import ViewDenoiser, sample_views
@@ -162,44 +162,24 @@ def train_mvd(
         raise InputError(
             f"{display_name(bank.folder)}: views of {bank.size} px, the network completes {config.network.size} px.", next_step="Make another bank."
         )
-    folder = prepare_output_dir(output, overwrite, marker="state.safetensors")
+    folder = prepare_output_dir(output, overwrite, marker=STATE)
     learned, kept = (bank, held) if held is not None else bank.split(config.validation_share)
     trainer = _Trainer(learned, config, torch.device(device))
-    state = folder / "state.safetensors"
-    if state.exists() and not overwrite:
-        trainer.load(state)
-    began, seen, first = time.monotonic(), time.monotonic(), trainer.step
-    losses: list[float] = []
-    while True:
-        spent = (time.monotonic() - began) / (60 * minutes)
-        done = trainer.step / steps if steps is not None else 0.0
-        last = done >= 1 or spent >= 1
-        if last or time.monotonic() - seen > 60 * config.validate_every:
-            report = _report(trainer, kept, folder, losses, log, rate=(trainer.step - first) * config.sets / max(1e-9, time.monotonic() - began))
-            losses, seen = [], time.monotonic()
-        if last:
-            return trainer.average().cpu(), report  # pyright: ignore[reportPossiblyUnboundVariable]
-        losses.append(trainer.learn(done))
-        progress(max(done, spent), f"step {trainer.step}, loss {losses[-1]:.4f}")
+    trainer.keeper.resume(folder, overwrite=overwrite)
+    began, first = time.monotonic(), trainer.step
 
+    def measure() -> Measured[MvdValidation]:
+        report, sheet = validate_mvd(trainer.average(), kept, config, trainer.device)
+        rate = (trainer.step - first) * config.sets / max(1e-9, time.monotonic() - began)
+        return Measured(report, {"photos": len(learned.photos), "sets_per_second": rate, **report.numbers()}, sheet)
 
-def _report(trainer: _Trainer, kept: ViewBank, folder: Path, losses: list[float], log: Log | None, *, rate: float) -> MvdValidation:
-    """Validate and save; the first process only writes."""
-    model = trainer.average()
-    report, sheet = validate_mvd(model, kept, trainer.settings, trainer.device)
-    if not trainer.accelerator.is_main_process:
-        return report
-    numbers = {"train_loss": sum(losses) / len(losses) if losses else float("nan"), "sets_per_second": rate, **report.numbers()}
-    if log is not None:
-        log(trainer.step, numbers, sheet)
-    with (folder / "log.jsonl").open("a") as file:
-        known = {k: round(v, 5) for k, v in numbers.items() if v == v}
-        file.write(json.dumps({"step": trainer.step, "photos": len(trainer.bank.photos), **known}) + "\n")
-    if sheet is not None:
-        (folder / "pictures").mkdir(exist_ok=True)
-        write_image(folder / "pictures" / f"step-{trainer.step:07d}.png", sheet, overwrite=True)
-    trainer.save(folder / "state.safetensors")
-    note: dict[str, object] = {"steps": trainer.step, "photos": len(trainer.bank.photos), "seed": trainer.settings.seed, **report.numbers()}
-    note = {k: v for k, v in note.items() if v == v}
-    save_multiview(folder, "mvd", model.stored(note), overwrite=True)
-    return report
+    def write(report: MvdValidation) -> None:
+        note: dict[str, object] = {"steps": trainer.step, "photos": len(learned.photos), "seed": config.seed}
+        note |= {k: v for k, v in report.numbers().items() if v == v}
+        save_multiview(folder, "mvd", trainer.average().stored(note), overwrite=True)
+
+    course = Course(
+        folder, minutes, steps, 60 * config.validate_every, log, progress, by_the_clock=False, writes=trainer.accelerator.is_main_process
+    )  # fmt: skip
+    report = course.run(trainer.keeper, advance=trainer.learn, measure=measure, write=write)
+    return trainer.average().cpu(), report

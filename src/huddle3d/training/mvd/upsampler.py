@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.io import display_name, prepare_output_dir, write_image
+from huddle3d.io import display_name, prepare_output_dir
 from huddle3d.networks import ViewUpsampler
 from huddle3d.people import ViewMaps, large_pictures, save_upsampler, shrink, upsampler_guide
 from huddle3d.progress import Progress, silent
+from huddle3d.training.course import Course, Measured
+from huddle3d.training.keeper import STATE
 from huddle3d.training.mvd.config import UpsamplerTraining
 from huddle3d.training.mvd.run import TrainingRun
 from huddle3d.training.views import TrueMaps, ViewBank, decode
@@ -138,15 +137,11 @@ def train_upsampler(
 ) -> tuple[ViewUpsampler, UpsamplerValidation]:
     """Train the upsampler on a bank's patches, or go on; arguments, files (``upsampler.safetensors``) and promises as of ``train_mvd``."""
     config = config or UpsamplerTraining()
-    folder = prepare_output_dir(output, overwrite, marker="state.safetensors")
+    folder = prepare_output_dir(output, overwrite, marker=STATE)
     learned, kept = (bank, held) if held is not None else bank.split(config.validation_share)
     rows = _rows(learned)
     run = TrainingRun(lambda: ViewUpsampler(config.network), config, torch.device(device))
-    state = folder / "state.safetensors"
-    if state.exists() and not overwrite:
-        run.load(state)
-    began, seen = time.monotonic(), time.monotonic()
-    losses: list[float] = []
+    run.keeper.resume(folder, overwrite=overwrite)
 
     def loss_of(model: torch.nn.Module) -> Tensor:
         generator = run.generator(0, run.step)
@@ -155,30 +150,16 @@ def train_upsampler(
         p = _Patches(p.small.to(run.device), p.guide.to(run.device), p.large.to(run.device), p.weight.to(run.device))
         return upsampler_loss(model(p.small, p.guide), p, config)
 
-    while True:
-        spent = (time.monotonic() - began) / (60 * minutes)
-        done = run.step / steps if steps is not None else 0.0
-        last = done >= 1 or spent >= 1
-        if last or time.monotonic() - seen > 60 * config.validate_every:
-            model: ViewUpsampler = run.average()
-            report, sheet = validate_upsampler(model, kept, config, run.device)
-            if run.accelerator.is_main_process:
-                numbers = {"train_loss": sum(losses) / len(losses) if losses else float("nan"), **asdict(report)}
-                _write(folder, run, model, numbers, sheet, log)
-            losses, seen = [], time.monotonic()
-            if last:
-                return model.cpu(), report
-        losses.append(run.advance(loss_of, run.rate(done)))
-        progress(max(done, spent), f"step {run.step}, loss {losses[-1]:.4f}")
+    def measure() -> Measured[UpsamplerValidation]:
+        report, sheet = validate_upsampler(run.average(), kept, config, run.device)
+        return Measured(report, asdict(report), sheet)
 
+    def write(report: UpsamplerValidation) -> None:
+        known = {k: round(v, 5) for k, v in asdict(report).items() if v == v}
+        save_upsampler(folder / "upsampler.safetensors", run.average(), note={"steps": run.step, "seed": config.seed, **known})
 
-def _write(folder: Path, run: TrainingRun, model: ViewUpsampler, numbers: dict[str, float], sheet: Tensor, log: Log | None) -> None:
-    if log is not None:
-        log(run.step, numbers, sheet)
-    known = {k: round(v, 5) for k, v in numbers.items() if v == v}
-    with (folder / "log.jsonl").open("a") as file:
-        file.write(json.dumps({"step": run.step, **known}) + "\n")
-    (folder / "pictures").mkdir(exist_ok=True)
-    write_image(folder / "pictures" / f"step-{run.step:07d}.png", sheet, overwrite=True)
-    run.save(folder / "state.safetensors")
-    save_upsampler(folder / "upsampler.safetensors", model, note={"steps": run.step, "seed": run.config.seed, **known})
+    course = Course(
+        folder, minutes, steps, 60 * config.validate_every, log, progress, by_the_clock=False, writes=run.accelerator.is_main_process
+    )  # fmt: skip
+    report = course.run(run.keeper, advance=lambda share: run.advance(loss_of, run.rate(share)), measure=measure, write=write)
+    return run.average().cpu(), report

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -18,7 +15,8 @@ from huddle3d.io import prepare_output_dir
 from huddle3d.networks import SurfaceNet, SurfaceNetConfig
 from huddle3d.people import SurfaceNetwork, mask_logits, predicted_normals, save_surface_network
 from huddle3d.progress import Progress, silent
-from huddle3d.training.keeper import Keeper, cosine_rate
+from huddle3d.training.course import Course, Measured
+from huddle3d.training.keeper import STATE, Keeper, cosine_rate
 from huddle3d.training.surface.augment import mirrored, photometric
 from huddle3d.training.surface.bank import CropBank
 from huddle3d.training.surface.crops import SurfaceTarget, decode
@@ -125,12 +123,6 @@ def validate_surface(network: SurfaceNet, bank: CropBank, *, most: int = 256, de
     return SurfaceValidation(**sums)
 
 
-def _mean_network(keeper: Keeper, config: SurfaceTraining) -> SurfaceNet:
-    network = SurfaceNet(config.network)
-    network.load_state_dict({k: v.cpu() for k, v in keeper.mean.items()})
-    return network.eval().requires_grad_(False)
-
-
 def _batch(bank: CropBank, config: SurfaceTraining, step: int) -> tuple[Tensor, SurfaceTarget]:
     """Windows of one step; its random numbers depend on the step alone, so a resumed run draws the same."""
     generator = torch.Generator().manual_seed((config.seed << 32) + step)
@@ -173,39 +165,31 @@ def train_surface(
     """
     if bank.size % config.network.multiple:
         raise InputError(f"Windows of {bank.size} px are not a multiple of {config.network.multiple}.", next_step="Make the bank anew.")
-    folder = prepare_output_dir(output, overwrite, marker="state.safetensors")
+    folder = prepare_output_dir(output, overwrite, marker=STATE)
     train, held = bank.split(config.validation_share)
     torch.manual_seed(config.seed)
     network = SurfaceNet(config.network).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay)
     keeper = Keeper(network, optimiser, config.ema, repr(config))
-    state = folder / "state.safetensors"
-    if state.exists() and not overwrite:
-        keeper.load(state)
-    began, seen, losses = time.monotonic(), time.monotonic(), []
-    while True:
-        spent = (time.monotonic() - began) / (60 * minutes) if minutes > 0 else 1.0
-        share = keeper.step / steps if steps is not None else spent
-        last = share >= 1 or spent >= 1
-        if last or time.monotonic() - seen > 180:
-            found, seen = _mean_network(keeper, config), time.monotonic()
-            report = validate_surface(found, held, most=config.validation_most)
-            numbers = {"train_loss": sum(losses) / max(1, len(losses)), **asdict(report)}
-            losses = []
-            if log is not None:
-                log(keeper.step, numbers)
-            with (folder / "log.jsonl").open("a") as file:
-                file.write(json.dumps({"step": keeper.step, **{k: round(v, 4) for k, v in numbers.items()}}) + "\n")
-            keeper.save(state)
-            note: dict[str, object] = {"steps": keeper.step, "windows": len(train), "scenes": len(train.files), "seed": config.seed}
-            save_surface_network(folder / "surface.safetensors", SurfaceNetwork(found, bank.size), overwrite=True, note=note)
-            if last:
-                return found, report
+    keeper.resume(folder, overwrite=overwrite)
+
+    def average() -> SurfaceNet:
+        return keeper.average(lambda: SurfaceNet(config.network))
+
+    def advance(share: float) -> float:
         network.train()
         inputs, target = _batch(train, config, keeper.step)
         inputs, target = inputs.to(device), SurfaceTarget(*(t.to(device) for t in (target.normals, target.relief, target.mask)))
-        loss = surface_loss(network(inputs), inputs, target, config)
-        losses.append(keeper.advance(loss, config.learning_rate * cosine_rate(share, keeper.step, config.warm_up)))
-        if not math.isfinite(losses[-1]):
-            raise InputError(f"The loss is not finite at step {keeper.step}.", next_step="Start anew with a smaller learning rate.")
-        progress(share, f"step {keeper.step}, loss {losses[-1]:.3f}")
+        rate = config.learning_rate * cosine_rate(share, keeper.step, config.warm_up)
+        return keeper.advance(surface_loss(network(inputs), inputs, target, config), rate)
+
+    def measure() -> Measured[SurfaceValidation]:
+        report = validate_surface(average(), held, most=config.validation_most)
+        return Measured(report, asdict(report))
+
+    def write(report: SurfaceValidation) -> None:
+        note: dict[str, object] = {"steps": keeper.step, "windows": len(train), "scenes": len(train.files), "seed": config.seed}
+        save_surface_network(folder / "surface.safetensors", SurfaceNetwork(average(), bank.size), overwrite=True, note=note)
+
+    report = Course(folder, minutes, steps, 180.0, log, progress).run(keeper, advance=advance, measure=measure, write=write)
+    return average(), report
