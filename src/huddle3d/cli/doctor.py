@@ -56,7 +56,7 @@ def _rows() -> list[tuple[str, str, bool]]:
         if not weights.verify(name):
             rows.append((f"weights {name}", str(weights.weights_path(name)), True))
             continue
-        absent = "not fetched, results are less good" if entry.optional else "missing"
+        absent = "not fetched, needed on request only" if entry.on_request else "not fetched, results are less good" if entry.optional else "missing"
         rows.append((f"weights {name}", f"{absent}: run huddle3d models fetch {name}", entry.optional))
     rows += _backends()
     for package, why in _OPTIONAL.items():

