@@ -61,7 +61,7 @@ class PipSdist:
     def by_hand(self) -> str:
         """Where a browser finds the archive."""
         project, version = self.requirement.split("==")
-        return f"{self.archive} from https://pypi.org/project/{project}/{version}/#files"
+        return f"{self.requirement}: download {self.archive} from https://pypi.org/project/{project}/{version}/#files"
 
 
 @dataclass(frozen=True)
