@@ -13,7 +13,7 @@ from huddle3d.people._filters import distance_to, fill_background
 from huddle3d.people._frame import person_crops
 from huddle3d.render import rasterize
 
-__all__ = ["CropTargets", "crop_targets", "cut", "mask_points"]
+__all__ = ["CropTargets", "crop_targets", "cut", "hidden_by_others", "mask_points"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ def cut(image: Float[Tensor, "c H W"], window: tuple[int, int, int], size: int) 
     return torch.nn.functional.interpolate(out[None], size=(size, size), mode="area")[0]
 
 
-def _hidden(masks: Bool[Tensor, "K H W"], camera: Camera, vertices: Float[Tensor, "K V 3"], faces: Tensor, slack: float) -> Bool[Tensor, "K H W"]:
+def hidden_by_others(
+    masks: Bool[Tensor, "K H W"], camera: Camera, vertices: Float[Tensor, "K V 3"], faces: Tensor, slack: float = 0.05
+) -> Bool[Tensor, "K H W"]:
     """Pixels of another person's mask where that person's body is nearer, or as near within ``slack`` [m]: there a person may be present unseen."""
     shrink = min(1.0, 384 / max(camera.width, camera.height))
     small = camera.resized(max(1, round(camera.width * shrink)), max(1, round(camera.height * shrink)))
@@ -82,7 +84,7 @@ def crop_targets(
     K = len(masks)
     outline = [mask_points(mask, camera, person) for mask, person in zip(masks, vertices)]
     cameras, windows = person_crops(camera, torch.stack(outline), size)
-    hidden = _hidden(masks, camera, vertices, faces, slack)
+    hidden = hidden_by_others(masks, camera, vertices, faces, slack)
     told = torch.stack([masks.float(), (~hidden).float()], 1)
     cuts = torch.stack([cut(told[k], windows[k], size) for k in range(K)])
     coverage, told_here = cuts[:, 0], cuts[:, 1] > 0.999

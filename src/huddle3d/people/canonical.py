@@ -13,6 +13,7 @@ from huddle3d.people._filters import EdgeFilter
 from huddle3d.people._frame import camera_in_frame, canonical_frame
 from huddle3d.people._partial import NormalsDepth, PartialConfig, SeenSurface, fit_partial, observed_surface, seen_in_photo, seen_in_windows
 from huddle3d.people._reproject import photo_points, splat_views
+from huddle3d.people._skirt import SkirtConfig, dress_legs
 from huddle3d.people._surface_network import observe_surface, surface_network
 from huddle3d.people._targets import CropTargets, crop_targets
 from huddle3d.people._views import render_group, render_person
@@ -30,6 +31,8 @@ class CanonicalConfig:
     """Side of the canonical views [px] (paper: 768, the size of its diffusion model)."""
     padding: float = 0.1
     """Share of the group's size that is kept free for clothes and hair."""
+    skirt: SkirtConfig = field(default_factory=SkirtConfig)
+    """Skirts, dresses and coats: cloth between the legs."""
     partial: PartialConfig = field(default_factory=PartialConfig)
     """Optimisation of the partial mesh."""
     surface: str = "none"
@@ -77,11 +80,12 @@ def canonicalise(
     start = apply(T, bodies.vertices)
     camera = camera_in_frame(bodies.camera, T)
     rate = adaptive_rate(start, detail_points(apply(T, bodies.landmarks)))
-    targets = crop_targets(people2d.masks, camera, start, faces, config.partial.size)
+    clothed = apply(T, dress_legs(people2d, bodies, config.skirt, body=body)[0])
+    targets = crop_targets(people2d.masks, camera, clothed, faces, config.partial.size)
     steps = config.partial.iterations
     seen = _seen(photo, people2d, bodies.camera, camera, T, start, faces, targets, config, observed)
     partial = fit_partial(
-        start,
+        clothed,
         faces,
         targets,
         rate,
