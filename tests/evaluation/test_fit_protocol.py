@@ -25,7 +25,7 @@ from huddle3d.evaluation import (
 )
 from huddle3d.fitting import FitConfig
 from huddle3d.io import MeshData
-from huddle3d.people import PeopleConfig
+from huddle3d.people import Agreed, IdentityConfig, PeopleConfig
 from huddle3d.scene import PersonMesh
 
 from .shapes import cube
@@ -75,6 +75,22 @@ def test_kept_numbers_are_read_and_belong_to_their_settings(sample, given, tmp_p
     with pytest.raises(InputError, match="--overwrite"):
         run(sample, tmp_path)
     run(sample, tmp_path, overwrite=True)
+
+
+def test_more_rounds_are_measured_as_such(sample, given, truth, monkeypatch, tmp_path):  # noqa: F811
+    asked = []
+
+    def agreed(photo, people, bodies, config, fit_config, **kwargs):
+        asked.append((bodies, config.rounds))
+        return Agreed(people, replace(bodies, landmarks=bodies.landmarks * 1.5), ())
+
+    monkeypatch.setattr(fit_protocol, "agree", agreed)
+    once = run(sample, tmp_path)
+    assert not asked
+    twice = run(sample, tmp_path, config=PeopleConfig(identity=IdentityConfig(rounds=2)))
+    assert asked == [(truth, 2)] and twice.metrics.mpjpe_mm > once.metrics.mpjpe_mm + 50, "the bodies of the last round count"
+    run(sample, tmp_path, config=PeopleConfig(identity=IdentityConfig(size=200)))
+    assert len(asked) == 1 and len(given) == 3
 
 
 def test_failures_are_results(sample, monkeypatch, tmp_path):  # noqa: F811

@@ -18,7 +18,7 @@ __all__ = ["LogFormat", "StageProgress", "print_error", "print_line"]
 
 LogFormat = Literal["text", "json"]
 
-_SHARE = {"perceive": 0.12, "fit": 0.32, "canonical": 0.12, "complete": 0.04, "carve": 0.26, "paint": 0.12, "measure": 0.02}
+_SHARE = {"perceive": 0.12, "fit": 0.32, "repair": 0.15, "canonical": 0.12, "complete": 0.04, "carve": 0.26, "paint": 0.12, "measure": 0.02}
 """Typical share of each stage in the whole time; only the ETA uses it."""
 
 

@@ -66,7 +66,7 @@ def fit(
 ) -> int:
     """Fit bodies to scenes and compare them with the truth: joints, depth order, penetration, contact. Runs on the CPU.
 
-    Scenes that are done already in OUTPUT are not repeated. Only the settings of perceive and fit count.
+    Scenes that are done already in OUTPUT are not repeated. Only the settings of perceive, fit and identity count.
 
     Args:
         scenes: Number of scenes: seeded ones (default 10), the families in turn, or the first ones of the suite or data set (default all).

@@ -23,7 +23,7 @@ from huddle3d.evaluation.protocol import blames_the_scene
 from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.fitting import fit, fit_weights_digest
 from huddle3d.io import display_name, write_bytes
-from huddle3d.people import PeopleConfig, plain
+from huddle3d.people import PeopleConfig, agree, plain
 from huddle3d.perception import perceive
 from huddle3d.perception.keypoint_noise import add_keypoint_noise, load_keypoint_noise, pixels_per_metre
 from huddle3d.progress import Progress, silent
@@ -45,6 +45,7 @@ _ROOMS = (
     "geometry",
     "io",
     "networks",
+    "people/identity",
     "perception",
     "render",
     "scene",
@@ -89,6 +90,8 @@ def _code_digest() -> str:
 def fit_identity(sample_key: str, source: FitInput, config: PeopleConfig, seed: int) -> str:
     """sha256 of everything that a scene's numbers depend on: the sample, what is given, the settings used, the noise table, the code."""
     used = {"fit": plain(config.fit), "weights": fit_weights_digest(config.fit), "seed": config.seed}
+    if config.identity.rounds > 1:
+        used["identity"] = plain(config.identity)
     if source == "predicted":
         used["perceive"] = plain(config.perceive)
     if source == "noisy":
@@ -110,7 +113,7 @@ def evaluate_fit(
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> FitResult:
-    """Perceive (if only the picture is given), fit and measure one sample; numbers that are there already are read, not made again.
+    """Perceive (if only the picture is given), fit (in as many rounds as ``identity.rounds`` says) and measure one sample; numbers that are there already are read, not made again.
 
     The folder gets ``result.json``, and ``people2d`` and ``bodies`` as artefacts. The result depends on the arguments alone (no other scene, no
     order). A failure of perception or of the fit is a result with its reason, not an error, unless the scene is not to blame
@@ -141,6 +144,9 @@ def evaluate_fit(
     try:
         people = _people(sample, source, config, key, seed)
         bodies = fit(sample.photo, people, config.fit, body=body, seed=config.seed, progress=progress)
+        if config.identity.rounds > 1:
+            agreed = agree(sample.photo, people, bodies, config.identity, config.fit, body=body, seed=config.seed, progress=progress)
+            people, bodies = agreed.people, agreed.bodies
         seconds = time.perf_counter() - started
         people.save(directory / "people2d")
         bodies.save(directory / "bodies")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from huddle3d.diffusion import load_prior, read_prior
 from huddle3d.errors import InputError, StageError
+from huddle3d.fitting._again import earlier_or_fresh, variables_of
 from huddle3d.fitting._alternatives import exchanged, other_limbs, wrong_pairs
 from huddle3d.fitting._config import FitConfig
 from huddle3d.fitting._contact_term import deepest_mm
@@ -46,6 +47,7 @@ def fit(
     prior: PairPrior | None = None,
     regressor: Regressor | None = None,
     guess: BodyGuess | None = None,
+    start: Bodies | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Bodies:
@@ -68,6 +70,8 @@ def fit(
         prior: the proxemics prior for ``weight_prior`` > 0; None reads ``prior_file``, or takes the embedded one.
         regressor: tells first bodies for ``weight_regressor`` > 0; None reads ``regressor_file``, or takes the embedded one (Anny's bodies only).
         guess: bodies that another system saw in this photo; the first bodies stand where it puts them, unless that explains the photo less well.
+        start: an earlier result for this photo, whose observations have changed since: its bodies and camera are the first ones, except for people
+            whom a fresh first body explains much better.
         seed: kept in the signature of every stage; this stage draws no random numbers.
         progress: told the stages.
 
@@ -76,12 +80,14 @@ def fit(
 
     Raises:
         StageError: no person, or a person without a single observed body keypoint.
-        InputError: ``weight_prior`` is given, but the prior is for another body model, or its file cannot be read.
+        InputError: ``weight_prior`` is given, but the prior is for another body model, or its file cannot be read; or ``start`` holds bodies
+            of another model, of other people, or of a picture of another size.
     """
     config = config or FitConfig()
     _check(photo, people)
     prior = _prior(body, config, prior)
     frame = Frame.build(body, photo, config)
+    earlier = None if start is None else variables_of(start, frame, body, people.names)
     observed = observe(photo, people, frame.focal_px, config, body.landmark_valid)
     chosen = choose_regressor(body, config, regressor)
     learned = None if chosen is None else Learned.of(chosen, photo, people, observed, frame)
@@ -92,7 +98,7 @@ def fit(
         terms = LandmarkTerms.build(body, frame, observed, first, config, with_world=True)
         if guess is not None:
             first = at_guess(body, frame, terms, people, guess, first)
-        first = initial_world(terms, first)
+        first = initial_world(terms, first) if earlier is None else earlier_or_fresh(terms, earlier, first)
     task = _Task(photo, people, config, body, frame, observed, prior, learned)
     outcome = _joint_stages(task, first, progress)
     progress(1.0, "measuring")

@@ -18,6 +18,7 @@ from huddle3d.people.complete import (
     completer_of,
 )
 from huddle3d.people.export import BODY_FORMATS, BodyFormat, coco_image, export_bodies, fitted_keypoints, read_run
+from huddle3d.people.identity import Agreed, IdentityChange, IdentityConfig, agree, repair_identity
 from huddle3d.people.measure import Measurements, measure_people
 from huddle3d.people.outputs import scene_of, versions, write_outputs
 from huddle3d.people.paint import PaintConfig, paint
@@ -26,6 +27,11 @@ from huddle3d.people.run import Given, run_photo
 from huddle3d.people.store import RunStore, StageRecord, plain
 
 __all__ = [
+    "Agreed",
+    "IdentityChange",
+    "IdentityConfig",
+    "agree",
+    "repair_identity",
     "BODY_FORMATS",
     "RELIEF_M",
     "SurfaceNetwork",

@@ -14,6 +14,7 @@ import numpy as np
 from huddle3d.bodies import BVH_ROTATIONS, MODEL_LICENCES, BodyModel, bvh_motion, write_bodies_npz
 from huddle3d.errors import InputError
 from huddle3d.io import CocoImage, CocoPerson, display_name, prepare_output_dir, safe_name, write_bvh, write_bytes, write_coco
+from huddle3d.people.identity import Agreed
 from huddle3d.scene import Bodies, BodyParams, People2D, read_scene_json
 from huddle3d.scene.landmarks import BODY
 
@@ -38,6 +39,9 @@ def read_run(directory: Path) -> tuple[Bodies, People2D | None, str, tuple[int, 
     scene = read_scene_json(directory / "scene.json")
     if not (directory / "stages" / "fit.json").is_file():
         raise InputError(f"{display_name(directory)}: the run has no fitted bodies.", why="Its bodies were given, not fitted.")
+    if (directory / "stages" / "repair.json").is_file():
+        agreed = Agreed.load(directory / "stages" / "repair")
+        return agreed.bodies, agreed.people, scene.photo.name, (scene.photo.width, scene.photo.height)
     bodies = Bodies.load(directory / "stages" / "fit")
     people = People2D.load(directory / "stages" / "perceive") if (directory / "stages" / "perceive.json").is_file() else None
     return bodies, people, scene.photo.name, (scene.photo.width, scene.photo.height)

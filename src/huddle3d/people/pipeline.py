@@ -20,6 +20,7 @@ from huddle3d.people._surface_network import surface_digest
 from huddle3d.people.canonical import CanonicalConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
 from huddle3d.people.complete import CompleteConfig, Completer, complete
+from huddle3d.people.identity import Agreed, IdentityChange, IdentityConfig, agree
 from huddle3d.people.measure import Measurements, measure_people
 from huddle3d.people.paint import PaintConfig, paint
 from huddle3d.people.store import RunStore, StageRecord, provenance_of
@@ -32,7 +33,7 @@ __all__ = ["STAGES", "Listener", "PaintedPeople", "PeopleConfig", "Reconstructio
 A = TypeVar("A", bound=Artefact)
 
 STAGES = ("perceive", "fit", "canonical", "complete", "carve", "paint", "measure")
-"""Names of the stages, in order."""
+"""Names of the stages, in order; ``repair`` comes after ``fit`` where the configuration asks for more than one round of the two."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class PeopleConfig:
     """People, keypoints and masks in the photo."""
     fit: FitConfig = field(default_factory=FitConfig)
     """Bodies and camera."""
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
+    """Whose limb and whose pixels: perception repaired from the fitted bodies."""
     canonical: CanonicalConfig = field(default_factory=CanonicalConfig)
     """Perspective photo to orthographic views (Pers2Ortho)."""
     complete: CompleteConfig = field(default_factory=CompleteConfig)
@@ -69,9 +72,9 @@ class Reconstruction:
     photo: Photo
     """The picture, at the size it was worked on."""
     people2d: People2D
-    """Of ``perceive``, or as it was given."""
+    """Of ``perceive``, or as it was given; after ``repair``, if that ran."""
     bodies: Bodies
-    """Of ``fit``, or as they were given."""
+    """Of ``fit``, or as they were given; after ``repair``, if that ran."""
     views: ViewSet
     """Of ``canonical``."""
     completed: CompletedViews
@@ -84,6 +87,10 @@ class Reconstruction:
     """Of ``measure``."""
     costs: tuple[StageRecord, ...]
     """Of each stage that ran or was taken from the store, in order."""
+    perceived: People2D | None = None
+    """What ``repair`` found before it; None if it did not run."""
+    changes: tuple[IdentityChange, ...] = ()
+    """Of ``repair``."""
 
 
 class Listener(Protocol):
@@ -113,12 +120,13 @@ class _Run:
     item: str
     store: RunStore | None
     listener: Listener
+    stages: tuple[str, ...] = STAGES
     costs: list[StageRecord] = field(default_factory=list)
 
     def stage(
         self, name: str, cls: type[A], work: Callable[[Progress], A], inputs: tuple[Artefact | None, ...], config: object, weights: str = ""
     ) -> A:
-        progress = self.listener.begin(name, STAGES.index(name), len(STAGES))
+        progress = self.listener.begin(name, self.stages.index(name), len(self.stages))
         provenance = provenance_of(name, inputs, config, weights)
         if self.store is not None and (kept := self.store.load(name, cls, provenance)) is not None:
             value, record = kept
@@ -187,8 +195,9 @@ def reconstruct(
     if guess is not None and photo.focal_px is None:
         photo = replace(photo, focal_px=guess.focal_px, focal_source="bodies")
     picture = photo
-    run = _Run(photo.name, store, listener or _Quiet())
     c = config
+    rounds = c.identity.rounds > 1 and bodies is None
+    run = _Run(photo.name, store, listener or _Quiet(), (*STAGES[:2], "repair", *STAGES[2:]) if rounds else STAGES)
 
     if people is None:
         settings = (c.perceive, read_regular_file(coco, MAX_JSON_BYTES).hex() if coco else None, c.seed)
@@ -211,6 +220,18 @@ def reconstruct(
             (c.fit, c.seed),
             fit_weights_digest(c.fit),
         )
+    first, changes = None, ()
+    if rounds and len(people.names) > 1:
+        before, begun = people, bodies
+        agreed = run.stage(
+            "repair",
+            Agreed,
+            lambda p: agree(picture, before, begun, c.identity, c.fit, body=body, seed=c.seed, progress=p),
+            (picture, before, begun),
+            (c.identity, c.fit, c.seed),
+            fit_weights_digest(c.fit),
+        )
+        first, people, bodies, changes = before, agreed.people, agreed.bodies, agreed.changes
     seen, fitted = people, bodies
     views = run.stage(
         "canonical",
@@ -244,4 +265,4 @@ def reconstruct(
         restorer_digest(c.paint.faces),
     )
     measurements = run.stage("measure", Measurements, lambda p: measure_people(painted.people, body=body, progress=p), (painted,), fitted.model)
-    return Reconstruction(photo, seen, fitted, views, completed, carved, painted.people, measurements, tuple(run.costs))
+    return Reconstruction(photo, seen, fitted, views, completed, carved, painted.people, measurements, tuple(run.costs), first, changes)

@@ -9,6 +9,7 @@ import torch
 
 from huddle3d.people._draw import fit_width, grid, overlay_people
 from huddle3d.people._html import Figure, Section, page, table
+from huddle3d.people._identity_report import identity_section
 from huddle3d.people._report_pictures import around, bodies_on_photo, canonical_sheet, comparison, contact_heat, from_above, geometry_around
 from huddle3d.people.pipeline import Reconstruction
 from huddle3d.scene import Scene
@@ -109,6 +110,7 @@ def report_page(result: Reconstruction, scene: Scene, settings: dict[str, Any]) 
             ],
             f"<p>Perception: {result.people2d.source}. Body model: {result.bodies.model}. Focal length: {scene.focal_source}.</p>{_missing(result)}",
         ),
+        identity_section(result),
         Section("Contact", [Figure(image, caption) for caption, image in contact_heat(scene.people)], _contact_table(scene)),
         Section("Penetration", body=_penetration_table(scene)),
         Section(

@@ -3,6 +3,7 @@
 All functions take and give pixels of the picture they are shown: x right, y down, the centre of the first pixel at (0.5, 0.5).
 """
 
+from huddle3d.perception.hub._assign import anchors_held, assign_masks
 from huddle3d.perception.hub._boxes import find_boxes
 from huddle3d.perception.hub._keypoints import find_keypoints
 from huddle3d.perception.hub._load import Loaded, has_transformers, load_network
@@ -13,6 +14,8 @@ __all__ = [
     "Loaded",
     "PersonPrompt",
     "SurfaceMaps",
+    "anchors_held",
+    "assign_masks",
     "find_boxes",
     "find_depth",
     "find_keypoints",

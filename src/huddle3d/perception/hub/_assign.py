@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from huddle3d.scene.landmarks import LANDMARK_INDEX
 
-__all__ = ["anchors_of", "assign_masks", "merge_duplicates"]
+__all__ = ["anchors_held", "anchors_of", "assign_masks", "merge_duplicates"]
 
 _HEAD = tuple(LANDMARK_INDEX[n] for n in ("nose", "left_eye", "right_eye", "left_ear", "right_ear"))
 _FEET = tuple(tuple(LANDMARK_INDEX[f"{s}_{n}"] for n in ("ankle", "heel", "big_toe")) for s in ("left", "right"))
@@ -46,7 +46,7 @@ def assign_masks(masks: Sequence[Bool[np.ndarray, "height width"]], tables: Sequ
     """For each person the index of the mask that holds most of their anchors and fewest of the others'; None where no mask is left or fits."""
     if not masks:
         return [None] * len(tables)
-    held = np.array([[_held(m, anchors_of(t)) for m in masks] for t in tables])
+    held = np.array([[anchors_held(m, t) for m in masks] for t in tables])
     foreign = held.sum(0, keepdims=True) - held
     worth = held - 0.5 * foreign / max(len(tables) - 1, 1)
     owner: list[int | None] = [None] * len(tables)
@@ -56,8 +56,9 @@ def assign_masks(masks: Sequence[Bool[np.ndarray, "height width"]], tables: Sequ
     return owner
 
 
-def _held(mask: Bool[np.ndarray, "height width"], anchors: Float[np.ndarray, "n 3"]) -> float:
-    """Weighted share of the anchors in a mask."""
+def anchors_held(mask: Bool[np.ndarray, "height width"], table: Float[np.ndarray, "L 3"]) -> float:
+    """Weighted share of a person's anchors in a mask, in [0, 1]."""
+    anchors = anchors_of(table)
     if not len(anchors):
         return 0.0
     cells = np.clip(anchors[:, :2].astype(int), 0, np.array(mask.shape)[::-1] - 1)
