@@ -153,13 +153,18 @@ def _legs(vertices: Float[Tensor, "V 3"], landmarks: Float[Tensor, "L 3"], body:
         u = (offset * across[where]).sum(-1)
         rows.append(mine)
         slices.append(where)
-        low = torch.full_like(s, torch.inf).scatter_reduce(0, where, sign * u, "amin")
-        high = torch.full_like(s, -torch.inf).scatter_reduce(0, where, sign * u, "amax")
+        low = -_highest_near(torch.full_like(s, -torch.inf).scatter_reduce(0, where, -sign * u, "amax"))
+        high = _highest_near(torch.full_like(s, -torch.inf).scatter_reduce(0, where, sign * u, "amax"))
         inner.append(torch.where(low.isfinite(), sign * low, torch.nan))
         outer.append(torch.where(high.isfinite(), sign * high, torch.nan))
     return _Legs(
         middle, across, forward, half, (rows[0], rows[1]), (slices[0], slices[1]), (inner[0], inner[1]), (outer[0], outer[1]), (depth[0], depth[1])
     )
+
+
+def _highest_near(values: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """Of each slice and its neighbours: slices are thinner than the mesh's edges."""
+    return torch.nn.functional.max_pool1d(values[None, None], 3, 1, 1)[0, 0]
 
 
 def _mean_over(values: Float[Tensor, "n c"], window: int) -> Float[Tensor, "n c"]:
