@@ -130,6 +130,15 @@ def test_control_gets_its_sets(model):
     assert float((out - NetworkDenoiser(model.network, told)(x, 7)).abs().max()) > 1e-4
 
 
+def test_one_person_is_no_group(model):
+    """Of one person the group's set and the person's own are the same pictures: the network is told the same, and says the same."""
+    told = condition(1).expand(2, -1, -1, -1, -1, -1)
+    made = model.generate(told, torch.zeros(1, 6, 16, 16), ["", ""], config=SamplerConfig(steps=2), generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(made[0], made[1], atol=1e-5, rtol=1e-4)
+    more = generate(model, condition(1).expand(3, -1, -1, -1, -1, -1))
+    assert float((more[0] - more[1]).abs().max()) > 1e-3
+
+
 def test_more_memory_more_sets():
     assert sets_at_once(EMBEDDED_64, 6, 1) == 1
     few, many = sets_at_once(EMBEDDED_64, 6, 1e9), sets_at_once(EMBEDDED_64, 6, 4e9)

@@ -11,7 +11,7 @@ from huddle3d.cli import main
 from huddle3d.diffusion.multiview import SamplerConfig, ViewInputs, Views, read_multiview, save_multiview
 from huddle3d.errors import InputError, ShapeError
 from huddle3d.networks import MultiViewConfig, UpsamplerConfig, ViewUpsampler
-from huddle3d.people import ViewMaps, condition_of, large_pictures, learned_upsampler, read_upsampler, upsampler_guide
+from huddle3d.people import ViewMaps, condition_of, known_photo, large_pictures, learned_upsampler, read_upsampler, upsampler_guide
 from huddle3d.training.mvd import (
     Draw,
     MvdTraining,
@@ -211,20 +211,31 @@ def test_scores_by_hand():
     assert scores.outline_iou == pytest.approx(0.5)
 
 
-def test_inference_reads_what_training_wrote(bank, tmp_path):
-    """The same pictures from the file through the inference's own model, schedule and sampler, for one person without photo pixels."""
+@pytest.mark.parametrize("steps", [1, 4])
+def test_inference_reads_what_training_wrote_and_samples_as_its_validation(bank, tmp_path, steps):
+    """The same pictures from the file through the inference's own model, schedule and sampler, for one person whose photo shows two views."""
     batch = batch_of(bank, (0,))
+    seen = batch.given.seen.clone()
+    seen[:, 1] = batch.given.silhouette[:, 1]  # a view that S14 acts on
+    batch = replace(batch, given=replace(batch.given, seen=seen, rgb=batch.given.prior_rgb * seen[..., None]), group=torch.tensor([True]))
+    batch = replace(batch, condition=network_space(condition_of(batch.given)))
     torch.manual_seed(1)
     model = ViewDenoiser(TINY).eval().requires_grad_(False)
     torch.nn.init.normal_(model.unet.conv_out.weight, std=0.02)
     save_multiview(tmp_path, "mvd", model.stored({"steps": 3}))
     back = read_multiview(tmp_path, "mvd")
     assert back.prediction == "residual" and back.note["steps"] == 3
-    config = SamplerConfig(steps=1, share_group=0.0, share_photo=0.0)
-    people = torch.zeros(0, 6, SIDE, SIDE)
-    made = back.generate(condition_of(batch.given), people, ["red shirt, blue jeans"], None, config, generator=torch.Generator().manual_seed(0))
-    expected = network_space(sample_views(model, replace(batch, group=torch.tensor([True])), 1, torch.Generator().manual_seed(0)))
-    assert float((made - expected).abs().max()) < 0.02
+    expected = network_space(sample_views(model, batch, steps, torch.Generator().manual_seed(0)))
+    people, told = torch.zeros(0, 6, SIDE, SIDE), (condition_of(batch.given), ["red shirt, blue jeans"])
+
+    def made(photo, eta):
+        config = SamplerConfig(steps=steps, eta=eta)
+        return back.generate(told[0], people, told[1], photo, config, generator=torch.Generator().manual_seed(0))
+
+    known = known_photo(batch.given)
+    assert float(known[1].sum()) > 10 and float((made(known, 1.0) - expected).abs().max()) < 0.02
+    if steps > 1:  # neither the photo's pixels nor the fresh noise are without effect
+        assert float((made(None, 1.0) - expected).abs().max()) > 0.02 < float((made(known, 0.0) - expected).abs().max())
 
 
 def test_stopped_run_goes_on_to_the_same_bytes(bank, tmp_path):

@@ -1,5 +1,6 @@
 """HUG3D: one photograph → one textured mesh per person."""
 
+from huddle3d.people._diffusion_completer import known_photo
 from huddle3d.people._html import Figure, Section, page, table
 from huddle3d.people._learned_upsampling import large_pictures, learned_upsampler, read_upsampler, save_upsampler, upsampler_guide
 from huddle3d.people._surface import RELIEF_M, SurfaceWindows, WindowSurface, mask_logits, predicted_normals, surface_windows, understand
@@ -75,6 +76,7 @@ __all__ = [
     "carve",
     "complete",
     "learned_upsampler",
+    "known_photo",
     "large_pictures",
     "completer_of",
     "condition_of",

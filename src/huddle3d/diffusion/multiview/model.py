@@ -107,7 +107,7 @@ class MultiViewModel:
         if len(captions) != S:
             raise ShapeError("captions", (len(captions),), (S,))
         group = torch.zeros(S, dtype=torch.bool, device=device)
-        group[0] = True
+        group[0] = S != 2  # of one person both sets show the same: as in training, one person
         told = PictureConditions(_ADAPTER.mirror(condition, 2), self.text(encode_captions(captions).to(device), V), identity_code(group, V))
         network = NetworkDenoiser(self.network, told, sets=sets_at_once(c, V, max_bytes, side=condition.shape[-1]))
         first = first_completion(told.image)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from huddle3d.diffusion import CosineSchedule
-from huddle3d.diffusion.multiview import MultiViewModel, first_completion
+from huddle3d.diffusion.multiview import Composition, MultiViewModel, SamplerConfig, ViewAdapter, first_completion
+from huddle3d.diffusion.multiview import sample_views as _sample
 from huddle3d.networks import ClothingText, MultiViewConfig, MultiViewUNet, identity_code
+from huddle3d.people import known_photo
 from huddle3d.training.mvd.batches import ViewBatch
 from huddle3d.training.mvd.config import Prediction
 
@@ -63,23 +67,27 @@ class ViewDenoiser(nn.Module):
 
 
 @torch.no_grad()
-def sample_views(model: ViewDenoiser, batch: ViewBatch, steps: int, generator: torch.Generator, *, eta: float = 0.0) -> Float[Tensor, "B 2 V C h h"]:
-    """Clean pictures by DDIM from pure noise, in network space.
+def sample_views(model: ViewDenoiser, batch: ViewBatch, steps: int, generator: torch.Generator) -> Float[Tensor, "B 2 V C h h"]:
+    """Clean pictures by the inference's own sampler (:meth:`huddle3d.diffusion.multiview.MultiViewModel.generate`), in network space.
+
+    Its schedule, fresh noise at every step (η = 1), which all sets share, and the photo's pixels in the views at 45° and 315° (S14). Only the
+    composition of people into their group (S13) is left out: a bank does not keep whose pixel is whose.
 
     Args:
         model: in evaluation mode.
-        batch: conditions, on the model's device.
+        batch: sets of one photograph, on the model's device.
         steps: calls of the network.
         generator: of the noise, on the CPU.
-        eta: 0 deterministic, 1 as much fresh noise as in ancestral sampling.
     """
-    shape, device = batch.clean.shape, batch.condition.device
-    visited = model.schedule.visited(steps) if steps > 1 else [model.schedule.steps - 1]
-    x = torch.randn(shape, generator=generator).to(device)
-    for i, step in enumerate(visited):
-        time = torch.full((len(x),), step)
-        clean = model(x, batch.condition, time.to(device), batch.tokens, batch.group).clamp(-1.2, 1.2)
-        before = torch.full_like(time, visited[i + 1] if i + 1 < len(visited) else -1)
-        noise = torch.randn(shape, generator=generator).to(device) if eta > 0 else torch.zeros_like(x)
-        x = model.schedule.step(x.flatten(1), clean.flatten(1), time.to(device), before.to(device), noise.flatten(1), eta).reshape(shape)
-    return x
+    sets, _, views, _, *sides = batch.clean.shape
+    photo, seen = known_photo(batch.given)
+    mirror = ViewAdapter().mirror
+    return _sample(
+        lambda x, t: model(x, batch.condition, torch.full((sets,), t, device=x.device), batch.tokens, batch.group),
+        tuple(batch.clean.shape),
+        replace(model.stored({}).schedule, prediction="sample"),
+        Composition(torch.zeros(sets - 1, views, *sides), mirror(photo, 1), mirror(seen, 1)),
+        SamplerConfig(steps=steps, share_group=0.0),
+        generator=generator,
+        device=batch.clean.device,
+    )

@@ -42,7 +42,7 @@ class MvdValidation:
     one_step: Scores
     """Of one call of the network on pure noise."""
     sampled: Scores
-    """Of DDIM with the config's number of steps."""
+    """As inference samples, with the config's number of steps."""
 
     def numbers(self) -> dict[str, float]:
         """As one flat table."""
