@@ -201,3 +201,13 @@ def test_bodies_without_people_are_refused(scene):
 
     with pytest.raises(InputError, match="without people"):
         reconstruct(scene.photo, bodies=scene.bodies, body=scene.body)
+
+
+def test_stages_of_another_run_are_taken_over_where_nothing_differs(scene, finished, tmp_path):
+    """Another setting of the paint: what comes before it is copied, and the folder holds all stages."""
+    folder, first = finished
+    listener = Stop("")
+    result = run(scene, tmp_path / "copied", listener, replace(SMALL, paint=PaintConfig(texture_size=64)), others=[tmp_path / "nowhere", folder])
+    assert {r.name for r in listener.ran if r.resumed} == {"canonical", "complete", "carve"}
+    assert result.carved.digest() == first.carved.digest() and result.meshes[0].digest() != first.meshes[0].digest()
+    assert sorted(p.name for p in (tmp_path / "copied" / "stages").iterdir()) == sorted(p.name for p in (folder / "stages").iterdir())

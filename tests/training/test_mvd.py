@@ -148,6 +148,19 @@ def test_batches_are_full_and_follow_the_curriculum(bank):
     assert float(batch.weight.max()) == pytest.approx(5.0) and float(batch.weight.min()) == 1.0
 
 
+def test_training_data_of_the_ablations(bank, tmp_path):
+    g = torch.Generator().manual_seed(0)
+    for data, masked, kinds in (("groups", True, {"group"}), ("groups", False, {"group"}), ("people", True, {"instance"})):
+        draws = draw_photos(bank, CONFIG, g, masked=masked, data=data)
+        assert {bank.records[d.file][r].kind for d in draws for r in d.rows} == kinds and sum(len(d.rows) for d in draws) == CONFIG.sets
+    with pytest.raises(InputError, match="nothing to learn"):
+        draw_photos(bank, CONFIG, g, masked=False, data="people")
+    train_mvd(bank, tmp_path / "people", CONFIG, data="people", steps=1, minutes=5)
+    assert read_multiview(tmp_path / "people", "mvd").note["data"] == "people"
+    with pytest.raises(InputError, match="other settings"):
+        train_mvd(bank, tmp_path / "people", CONFIG, data="groups", steps=2, minutes=5)
+
+
 def test_fresh_residual_network_is_the_baseline(bank):
     batch = batch_of(bank)
     model = ViewDenoiser(TINY).eval()

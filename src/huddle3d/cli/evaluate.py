@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +14,11 @@ from huddle3d.bodies import BodyModel, load_body
 from huddle3d.cli import evaluate_fit
 from huddle3d.cli.console import LogFormat, StageProgress, print_line
 from huddle3d.cli.eval_scenes import choose_scenes, exit_status, write_numbers
-from huddle3d.cli.tables import print_comparisons, print_results
+from huddle3d.cli.tables import print_comparisons, print_paper_tables, print_results
 from huddle3d.compute import choose_device
 from huddle3d.errors import InputError
 from huddle3d.evaluation import (
+    Ablations,
     EvaluationSample,
     Protocol,
     ScenePictures,
@@ -26,9 +28,11 @@ from huddle3d.evaluation import (
     draw_scene,
     evaluate_sample,
     evaluation_page,
+    paper_tables,
     read_variants,
     results_json,
 )
+from huddle3d.evaluation import ablations as name_ablations
 from huddle3d.evaluation.datasets import DatasetName
 from huddle3d.io import prepare_output_dir, write_bytes
 from huddle3d.people import PeopleConfig, Reconstruction, plain, versions
@@ -57,6 +61,9 @@ def people(
     json: Path | None = None,
     html: Path | None = None,
     variants: Path | None = None,
+    ablations: bool = False,
+    group_data: Path | None = None,
+    instance_data: Path | None = None,
     dataset: DatasetName | None = None,
     data: Path | None = None,
     assets: Path | None = None,
@@ -78,6 +85,9 @@ def people(
         json: Also write all numbers to this file; numbers of an earlier evaluation are replaced, anything else only with --overwrite.
         html: Also write a page into this folder: all tables in the paper's layout, every scene side by side.
         variants: JSON file of named settings, for example {"full": {}, "no-carving": {"carve.iterations": 0}}; the others are compared with the first.
+        ablations: The ablations of the paper as variants (docs/evaluation.md), in the layout of its tables 1 to 4. Those whose weights are not there are named as left out.
+        group_data: For --ablations: weights of `train mvd --data groups`.
+        instance_data: For --ablations: weights of `train mvd --data people`.
         dataset: Instead of seeded scenes, the samples of a data set on this machine: a suite that synth wrote, or a published one.
         data: Folder of the data set, unpacked as published; for suite what synth wrote.
         assets: Folder with makehuman, mocap and avatars, for suite: salsa needs it (or HUDDLE3D_ASSETS), the others are dressed from it.
@@ -89,7 +99,10 @@ def people(
     chosen = choose_scenes(scenes, json, dataset, data, suite, assets, overwrite)
     if seed != _SEED and (suite is not None or dataset is not None):
         raise InputError("--seed goes with seeded scenes only.", next_step="A suite or data set has fixed scenes: leave --seed out.")
-    configs = read_variants(variants, config) if variants is not None else {"": config}
+    compared = _compared(variants, ablations, group_data, instance_data, config)
+    configs, left_out = compared.configs, compared.left_out
+    for name, why in left_out.items():
+        print_line(f"left out: {name}: {why}", log_format)
     if html is not None:
         prepare_output_dir(html, overwrite, marker="index.html")
     choice = choose_device(device)
@@ -106,22 +119,35 @@ def people(
         samples = _synthetic(scenes or 10, seed, body)
     for sample in samples:
         for protocol in protocols:
-            for variant, settings in configs.items():
-                result, made = _run(sample, protocol, variant, settings, output, body, choice.device, overwrite, log_format)
+            for variant in configs:
+                result, made = _run(sample, protocol, configs, variant, output, body, choice.device, overwrite, log_format)
                 results.append(result)
                 pictures.append(_draw(sample, made) if html is not None else None)
     print_results(results)
-    if variants is not None:
+    if ablations:
+        print_paper_tables(paper_tables(results, left_out))
+    if len(configs) > 1:
         print_comparisons(compare_variants(results), next(iter(configs)))
-    facts = {**chosen.facts, "seed": seed, "versions": versions(), "device": str(choice.device)}
+    facts = {**chosen.facts, **(compared.facts() if ablations else {}), "seed": seed, "versions": versions(), "device": str(choice.device)}
     if json is not None:
         write_numbers(json, results_json(results, **facts))
         print_line(f"numbers: {json}", log_format)
     if html is not None:
         settings_shown = {**facts, "configuration": {name or "huddle3d": plain(c) for name, c in configs.items()}}
-        write_bytes(html / "index.html", evaluation_page(results, pictures, settings_shown).encode(), overwrite=True)
+        write_bytes(html / "index.html", evaluation_page(results, pictures, settings_shown, left_out if ablations else None).encode(), overwrite=True)
         print_line(f"page: {html / 'index.html'}", log_format)
     return exit_status([r.failure for r in results], log_format)
+
+
+def _compared(variants: Path | None, ablated: bool, group_data: Path | None, instance_data: Path | None, config: PeopleConfig) -> Ablations:
+    """The configurations that run, by name."""
+    if not ablated and (group_data is not None or instance_data is not None):
+        raise InputError("--group-data and --instance-data go with --ablations.", next_step="Add --ablations, or leave them out.")
+    if not ablated:
+        return Ablations(read_variants(variants, config) if variants is not None else {"": config}, {})
+    if variants is not None:
+        raise InputError("--ablations and --variants exclude each other.", next_step="Leave one of them out.")
+    return name_ablations(config, group_data=group_data, instance_data=instance_data)
 
 
 def _synthetic(scenes: int, seed: int, body: BodyModel) -> Iterator[EvaluationSample]:
@@ -139,26 +165,29 @@ def _of_suite(suite: Suite, scenes: int | None, body: BodyModel, assets: Assets 
 def _run(
     sample: EvaluationSample,
     protocol: Protocol,
+    configs: Mapping[str, PeopleConfig],
     variant: str,
-    config: PeopleConfig,
     output: Path,
     body: BodyModel,
     device: torch.device,
     overwrite: bool,
     log_format: LogFormat,
 ) -> tuple[SceneResult, Reconstruction | None]:
-    name = f"{sample.name}_{protocol}" + (f"_{variant}" if variant else "")
+    """One variant of a scene; stages that an earlier variant did in the same way are not repeated."""
+    names = {v: f"{sample.name}_{protocol}" + (f"_{v}" if v else "") for v in configs}
+    name = names[variant]
     with StageProgress(name, log_format) as listener:
         result, made = evaluate_sample(
             sample,
             protocol,
             output / name,
             body=body,
-            config=config,
+            config=configs[variant],
             device=device,
             overwrite=overwrite,
             listener=listener,
             variant=variant,
+            others=[output / n for n in itertools.takewhile(lambda n: n != name, names.values())],
         )
     print_line(f"{name}: {result.failure or 'measured'}", log_format)
     return result, made

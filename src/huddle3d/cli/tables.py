@@ -7,9 +7,21 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from huddle3d.evaluation import BODY_COLUMNS, COLUMNS, PAPER_COLUMNS, Column, PairedComparison, SceneResult, by_family, format_p, row, summary
+from huddle3d.evaluation import (
+    BODY_COLUMNS,
+    COLUMNS,
+    PAPER_COLUMNS,
+    Column,
+    PairedComparison,
+    PaperTable,
+    SceneResult,
+    by_family,
+    format_p,
+    row,
+    summary,
+)
 
-__all__ = ["print_comparisons", "print_results"]
+__all__ = ["print_comparisons", "print_paper_tables", "print_results"]
 
 
 def _cells(values: dict[str, float | None]) -> list[str]:
@@ -42,6 +54,16 @@ def _print_classes(results: Sequence[SceneResult]) -> None:
             table.add_row(name, str(count), protocol, variant, *_cells(medians))
     if 1 < len({r.family for r in results}) < len({r.scene for r in results}):
         Console(width=max(160, Console().width)).print(table, markup=False)
+
+
+def print_paper_tables(tables: Sequence[PaperTable]) -> None:
+    """Each with a row for every ablation."""
+    for made in tables:
+        table = Table(*made.head, title=made.title)
+        for cells in made.rows:
+            table.add_row(*cells, style="dim" if cells[1] == "left out" else "")
+        Console(width=max(160, Console().width)).print(table, markup=False)
+    Console(width=max(160, Console().width)).print(tables[0].note, markup=False)
 
 
 def print_comparisons(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from huddle3d.cli.console import LogFormat, print_line
 from huddle3d.cli.train_log import begin_training, lines
-from huddle3d.training.mvd import MvdTraining, UpsamplerTraining, train_mvd, train_upsampler
+from huddle3d.training.mvd import MvdTraining, TrainingData, UpsamplerTraining, train_mvd, train_upsampler
 from huddle3d.training.views import read_view_bank
 
 __all__ = ["mvd", "upsampler"]
@@ -15,6 +15,7 @@ __all__ = ["mvd", "upsampler"]
 def mvd(
     bank: Path,
     output: Path = Path("out/mvd"),
+    data: TrainingData = "all",
     held: Path | None = None,
     minutes: float = 30.0,
     steps: int | None = None,
@@ -32,6 +33,7 @@ def mvd(
     Args:
         bank: Bank made by `train views`.
         output: Folder.
+        data: Which sets are learned: all, groups only or people (one at a time) only; the last two are the ablations of eval people --ablations.
         held: Bank made with `train views --held`, to validate on; default some scenes of the bank, which then are not learned.
         minutes: Time limit of this run.
         steps: Total number of steps, over which the learning rate falls; default no limit, and a rate that stays.
@@ -43,7 +45,7 @@ def mvd(
     """
     chosen, log = begin_training(output, minutes, steps, device, tensorboard, log_format)
     _, report = train_mvd(
-        read_view_bank(bank), output, config, held=None if held is None else read_view_bank(held), minutes=minutes, steps=steps,
+        read_view_bank(bank), output, config, data=data, held=None if held is None else read_view_bank(held), minutes=minutes, steps=steps,
         device=chosen, overwrite=overwrite, log=log, progress=lines(log_format, 60.0),
     )  # fmt: skip
     a, b = report.baseline, report.one_step

@@ -1,5 +1,6 @@
 """Measures: predicted people against true ones, in the definitions of the published tables."""
 
+from huddle3d.evaluation.ablations import ABLATIONS, Ablations, PaperTable, ablations, paper_tables
 from huddle3d.evaluation.aggregate import by_family, by_level, compare_variants, intervals, results_json, summary
 from huddle3d.evaluation.alignment import align_surfaces
 from huddle3d.evaluation.columns import BODY_COLUMNS, COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, format_p, row
@@ -39,6 +40,11 @@ from huddle3d.evaluation.views import ImageMetrics, evaluation_cameras, image_me
 from huddle3d.perception.keypoint_noise import KeypointNoise, NoiseRow, add_keypoint_noise, load_keypoint_noise, pixels_per_metre
 
 __all__ = [
+    "ABLATIONS",
+    "Ablations",
+    "PaperTable",
+    "ablations",
+    "paper_tables",
     "DepthOrder",
     "depth_order",
     "FitMetrics",

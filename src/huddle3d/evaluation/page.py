@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from huddle3d.evaluation.ablations import ABLATIONS, paper_tables
 from huddle3d.evaluation.aggregate import by_family, by_level, compare_variants, intervals, summary
 from huddle3d.evaluation.columns import BODY_COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, format_p, row
 from huddle3d.evaluation.pictures import ScenePictures
@@ -67,26 +68,38 @@ def _comparisons(results: Sequence[SceneResult]) -> str:
     return table(("protocol", "variant", "metric", "median difference", "95 % interval", "Wilcoxon p", "scenes"), rows)
 
 
-def _scene(result: SceneResult, pictures: ScenePictures | None) -> Section:
-    title = f"{result.scene}, {result.protocol} bodies" + (f", {result.variant}" if result.variant else "")
-    figures = []
-    if pictures is not None:
-        figures = [
-            Figure(pictures.photo, "input"),
-            Figure(pictures.truth, "truth"),
-            Figure(pictures.result, "result"),
-            Figure(pictures.around, "0, 90, 180, 270° from the photo; rows: truth, result, normals of the truth, normals of the result"),
-        ]
-    warnings = [*result.notes, *([f"Failed: {result.failure}"] if result.failure else [])]
-    body = ""
-    if result.metrics:
-        values = row(result.metrics)
-        body = table(_head(PAPER_COLUMNS), [[format_cell(values, k, c) for k, c in PAPER_COLUMNS.items()]])
-        m = result.metrics
-        who = f"{len(m.missed)} missed, {len(m.invented)} invented"
-        level = f"; interaction: {m.interaction.level}, {m.interaction.contact_area_cm2:.0f} cm² of contact" if m.interaction else ""
-        body += f"<p>People: {who}{level}.</p>"
-    return Section(title, figures, body, warnings)
+def _scene(made: Sequence[tuple[SceneResult, ScenePictures | None]]) -> Section:
+    """One scene under one protocol: input and truth, then each variant's result beside the other ones'."""
+    first, drawn = made[0][0], [(r.variant, p) for r, p in made if p is not None]
+    figures = [Figure(drawn[0][1].photo, "input"), Figure(drawn[0][1].truth, "truth")] if drawn else []
+    figures += [Figure(p.result, variant or "result") for variant, p in drawn]
+    around = "0, 90, 180, 270° from the photo; rows: truth, result, normals of the truth, normals of the result"
+    figures += [Figure(p.around, f"{variant}: {around}" if variant else around) for variant, p in drawn]
+    rows, told = [], ""
+    for result, _ in made:
+        values = row(result.metrics) if result.metrics else {}
+        rows.append((result.variant or "huddle3d", *(format_cell(values, k, c) for k, c in PAPER_COLUMNS.items())))
+        if (m := result.metrics) is not None and not told:
+            level = f"; interaction: {m.interaction.level}, {m.interaction.contact_area_cm2:.0f} cm² of contact" if m.interaction else ""
+            told = f"<p>People: {len(m.missed)} missed, {len(m.invented)} invented{level}.</p>"
+    failures = [f"Failed: {f'{r.variant}: ' if r.variant else ''}{r.failure}" for r, _ in made if r.failure]
+    body = table(("method", *_head(PAPER_COLUMNS)), rows) + told
+    return Section(f"{first.scene}, {first.protocol} bodies", figures, body, [*first.notes, *failures])
+
+
+def _scenes(results: Sequence[SceneResult], pictures: Sequence[ScenePictures | None]) -> list[Section]:
+    found: dict[tuple[str, str], list[tuple[SceneResult, ScenePictures | None]]] = {}
+    for result, drawn in zip(results, pictures):
+        found.setdefault((result.scene, result.protocol), []).append((result, drawn))
+    return [_scene(made) for made in found.values()]
+
+
+def _ablations(results: Sequence[SceneResult], left_out: Mapping[str, str]) -> Section:
+    tables = paper_tables(results, left_out)
+    shown = "".join(f"<h3>{html.escape(t.title)}</h3>{table(t.head, t.rows)}" for t in tables)
+    return Section(
+        "Ablations", body=f"<p>{html.escape(tables[0].note)}</p>{shown}", warnings=[f"Left out: {ABLATIONS[n]}: {why}" for n, why in left_out.items()]
+    )
 
 
 def _undefined(results: Sequence[SceneResult]) -> list[str]:
@@ -94,13 +107,19 @@ def _undefined(results: Sequence[SceneResult]) -> list[str]:
     return [f"No value for {k}: {why}" for k, why in reasons]
 
 
-def evaluation_page(results: Sequence[SceneResult], pictures: Sequence[ScenePictures | None], settings: dict[str, Any]) -> str:
+def evaluation_page(
+    results: Sequence[SceneResult],
+    pictures: Sequence[ScenePictures | None],
+    settings: dict[str, Any],
+    left_out: Mapping[str, str] | None = None,
+) -> str:
     """The page as one HTML document.
 
     Args:
         results: of all scenes, protocols and variants.
         pictures: of each result, or None.
         settings: seed, versions, device, command; shown folded.
+        left_out: of ablations, why some could not run; None if the variants are not the ablations.
     """
     given = "; ".join(f"{p}: {text}" for p, text in _BODIES.items() if any(r.protocol == p for r in results))
     unseen = "<p>Restricted to the part of the true surface that the input view does not see. Our own split; the paper's Occ. columns are above.</p>"
@@ -116,7 +135,9 @@ def evaluation_page(results: Sequence[SceneResult], pictures: Sequence[ScenePict
     if len({r.variant for r in results}) > 1:
         first = next(iter(results)).variant
         sections.append(Section("Variants, paired by scene", body=f"<p>Differences from <b>{html.escape(first)}</b>.</p>" + _comparisons(results)))
-    sections += [_scene(r, p) for r, p in zip(results, pictures)]
+    if left_out is not None:
+        sections.insert(0, _ablations(results, left_out))
+    sections += _scenes(results, pictures)
     sections.append(Section("How this was made", folded=[("settings, versions, device", json.dumps(settings, indent=1, sort_keys=True))]))
     count = len({r.scene for r in results})
     return page("huddle3d: evaluation", f"{count} scene{'' if count == 1 else 's'}. How each figure is made: docs/evaluation.md.", sections)

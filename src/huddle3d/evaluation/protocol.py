@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -81,6 +82,7 @@ def evaluate_sample(
     overwrite: bool = False,
     listener: Listener | None = None,
     variant: str = "",
+    others: Sequence[Path] = (),
     progress: Progress = silent,
 ) -> tuple[SceneResult, Reconstruction | None]:
     """Run the main job on one sample into ``directory`` and measure it.
@@ -99,6 +101,7 @@ def evaluate_sample(
         overwrite: replace another run in the folder.
         listener: hears of stages.
         variant: name of ``config`` in the result.
+        others: folders of other variants' runs, whose stages are copied where nothing that they depend on differs.
         progress: receives the measuring's share done.
     """
     if isinstance(sample, SyntheticSample):
@@ -114,7 +117,9 @@ def evaluate_sample(
     given = Given(people=sample.people2d, bodies=sample.bodies) if protocol == "true" else Given()
     alignment = "none" if protocol == "true" else "similarity" if sample.bodies is not None else "surface"
     try:
-        result = run_photo(sample.photo, directory, config, given=given, body=body, device=device, overwrite=overwrite, listener=listener)
+        result = run_photo(
+            sample.photo, directory, config, given=given, body=body, device=device, overwrite=overwrite, listener=listener, others=others
+        )
         metrics = evaluate_scene(
             result.meshes,
             sample.meshes,

@@ -1,6 +1,6 @@
 """HUG3D: one photograph → one textured mesh per person."""
 
-from huddle3d.people._diffusion_completer import known_photo
+from huddle3d.people._diffusion_completer import known_photo, own_model
 from huddle3d.people._html import Figure, Section, page, table
 from huddle3d.people._learned_upsampling import large_pictures, learned_upsampler, read_upsampler, save_upsampler, upsampler_guide
 from huddle3d.people._surface import RELIEF_M, SurfaceWindows, WindowSurface, mask_logits, predicted_normals, surface_windows, understand
@@ -81,6 +81,7 @@ __all__ = [
     "completer_of",
     "condition_of",
     "measure_people",
+    "own_model",
     "page",
     "paint",
     "picture_of",

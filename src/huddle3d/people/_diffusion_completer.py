@@ -41,6 +41,7 @@ __all__ = [
     "completed_views",
     "completion_digest",
     "known_photo",
+    "own_model",
     "part_of",
     "view_inputs",
     "views_of",
@@ -186,6 +187,20 @@ def part_of(progress: Progress, start: float, end: float) -> Progress:
     return report
 
 
+def own_model(path: Path) -> MultiViewModel:
+    """The model in a file that ``huddle3d train mvd`` wrote (the first one of several).
+
+    Raises:
+        WeightsMissingError: no such file, or not all of them.
+        InputError: not such a model.
+    """
+    if not path.is_file():
+        raise WeightsMissingError(
+            f"{display_name(path)}: no such file.", next_step="Name the file that `huddle3d train mvd` wrote, or a folder in PSHuman's layout."
+        )
+    return read_multiview(path.parent, _stem(path))
+
+
 class DiffusionCompleter:
     """Completes views with a multi-view diffusion model of pixels.
 
@@ -213,15 +228,7 @@ class DiffusionCompleter:
             WeightsMissingError: there is none.
             InputError: the named file is not such a model.
         """
-        if config.weights is None:
-            model = load_multiview()
-        elif not config.weights.is_file():
-            raise WeightsMissingError(
-                f"{display_name(config.weights)}: no such file.",
-                next_step="Name the file that `huddle3d train mvd` wrote, or a folder in PSHuman's layout.",
-            )
-        else:
-            model = read_multiview(config.weights.parent, _stem(config.weights))
+        model = load_multiview() if config.weights is None else own_model(config.weights)
         enlarge = None if config.upsampler is None else learned_upsampler(read_upsampler(config.upsampler).to(device))
         return DiffusionCompleter(model.to(device), config, prior=prior, upsampler=enlarge)
 

@@ -13,7 +13,7 @@ from huddle3d.people._filters import EdgeFilter, depth_edges, erode, visible_dep
 from huddle3d.people._views import group_mesh
 from huddle3d.render import instance_ids, rasterize, splat_points
 
-__all__ = ["PointCloud", "photo_points", "splat_views"]
+__all__ = ["PointCloud", "paste_photo", "photo_points", "splat_views"]
 
 
 @dataclass(frozen=True)
@@ -106,3 +106,39 @@ def splat_views(
             hit = hit & visible_depth(mesh_depth[view], depth, tau)
             rgb[view], seen[view] = image * hit[..., None], hit
     return rgb, seen
+
+
+def paste_photo(
+    image: Float[Tensor, "H W 3"],
+    masks: Bool[Tensor, "K H W"],
+    camera: Camera,
+    vertices: Float[Tensor, "K V 3"],
+    cameras: Camera,
+) -> tuple[Float[Tensor, "S N h w 3"], Bool[Tensor, "S N h w"]]:
+    """The photo taken for an orthographic picture: shifted and scaled into view 0, all other views empty. What Pers2Ortho replaces.
+
+    One scale for everybody: that of the depth of the people's mean vertex, whose pixel falls on its place in view 0. Neither perspective, nor the
+    camera's pitch, nor how far one person stands behind the other is undone.
+
+    Args:
+        image: the photo.
+        masks: visible pixels of each person.
+        camera: the input camera for canonical points (metric depth, see ``camera_in_frame``).
+        vertices: bodies, canonical.
+        cameras: the canonical cameras, the front one first.
+
+    Returns:
+        Colours of the group and of each person (S = 1 + K), and where there are any.
+    """
+    front, K = cameras[0], len(masks)
+    middle = vertices.reshape(-1, 3).mean(0, keepdim=True)
+    (at_photo, depth), (at_front, _) = camera.project(middle), front.project(middle)
+    metres = torch.linalg.det(camera.T_cam_world[:3, :3]).abs().pow(1 / 3)  # of a canonical unit
+    pixels_per_unit = camera.K[0, 0] / (depth if camera.is_perspective else 1) * metres
+    uv = at_photo + (front.pixel_centres() - at_front) * (pixels_per_unit / front.K[0, 0])
+    inside = (uv >= 0).all(-1) & (uv[..., 0] < camera.width) & (uv[..., 1] < camera.height)
+    column, row = uv[..., 0].long().clamp(0, camera.width - 1), uv[..., 1].long().clamp(0, camera.height - 1)
+    owned = masks[:, row, column] & inside
+    seen = torch.zeros(1 + K, *cameras.batch_shape, front.height, front.width, dtype=torch.bool, device=image.device)
+    seen[:, 0] = torch.cat([owned.any(0, keepdim=True), owned])
+    return sample_image(image, uv) * seen[..., None], seen

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from huddle3d.bodies import BodyModel
 from huddle3d.geometry import Camera, apply, canonical_cameras, scale_of
@@ -12,7 +15,7 @@ from huddle3d.people._adaptive import adaptive_rate, detail_points
 from huddle3d.people._filters import EdgeFilter
 from huddle3d.people._frame import camera_in_frame, canonical_frame
 from huddle3d.people._partial import NormalsDepth, PartialConfig, SeenSurface, fit_partial, observed_surface, seen_in_photo, seen_in_windows
-from huddle3d.people._reproject import photo_points, splat_views
+from huddle3d.people._reproject import paste_photo, photo_points, splat_views
 from huddle3d.people._skirt import SkirtConfig, dress_legs
 from huddle3d.people._surface_network import observe_surface, surface_network
 from huddle3d.people._targets import CropTargets, crop_targets
@@ -42,6 +45,9 @@ class CanonicalConfig:
     """Filter A: pixels near depth edges are not reprojected."""
     tau: float = 0.02
     """Filter B: largest depth difference to the mesh, canonical units (S11)."""
+    reprojection: Literal["surface", "none"] = "surface"
+    """``"surface"``: the photo's pixels are lifted onto the partial mesh and seen from ``colour_views`` (Pers2Ortho). ``"none"``: the photo itself stands for the
+    front view, as if an orthographic camera had taken it, and no other view is seen (an ablation)."""
     colour_views: tuple[int, ...] = (0, 1, 5)
     """Views that receive the photo's pixels: 0°, 45°, 315°."""
     max_photo_side: int = 1536
@@ -134,17 +140,11 @@ def _views(
     progress: Progress,
 ) -> ViewSet:
     cameras = canonical_cameras(config.size).to(start.device)
-    cloud = photo_points(photo.image, people2d.masks, camera, partial, faces, config.edges, max_side=config.max_photo_side)
-    group_depth = render_group(partial, faces, cameras).group.depth
-    rgb_group, seen_group = splat_views(cloud, torch.ones_like(cloud.owner, dtype=torch.bool), cameras, config.colour_views, group_depth, config.tau)
-    normals, colours, seen = [], [], []
+    rgb, seen = _coloured(photo, people2d, camera, partial, faces, cameras, config)
+    normals = []
     for k in range(len(start)):
         normals.append(render_person(start[k], faces, cameras)[1])
-        depth = render_person(partial[k], faces, cameras)[0].depth
-        rgb_k, seen_k = splat_views(cloud, cloud.owner == k, cameras, config.colour_views, depth, config.tau)
-        colours.append(rgb_k)
-        seen.append(seen_k)
-        progress(0.75 + 0.25 * (k + 1) / len(start), "views")
+        progress(0.85 + 0.15 * (k + 1) / len(start), "views")
     group = render_group(start, faces, cameras)
     return ViewSet(
         cameras=cameras,
@@ -155,8 +155,27 @@ def _views(
         ids=group.ids,
         normals_group=group.normals,
         normals_inst=torch.stack(normals),
-        rgb_group=rgb_group,
-        seen_group=seen_group,
-        rgb_inst=torch.stack(colours),
-        seen_inst=torch.stack(seen),
+        rgb_group=rgb[0],
+        seen_group=seen[0],
+        rgb_inst=rgb[1:],
+        seen_inst=seen[1:],
     )
+
+
+def _coloured(
+    photo: Photo,
+    people2d: People2D,
+    camera: Camera,
+    partial: Float[Tensor, "K V 3"],
+    faces: Int[Tensor, "F 3"],
+    cameras: Camera,
+    config: CanonicalConfig,
+) -> tuple[Float[Tensor, "S N H W 3"], Bool[Tensor, "S N H W"]]:
+    """What the photo shows of the group and of each person, in the canonical views."""
+    if config.reprojection == "none":
+        return paste_photo(photo.image, people2d.masks, camera, partial, cameras)
+    cloud = photo_points(photo.image, people2d.masks, camera, partial, faces, config.edges, max_side=config.max_photo_side)
+    depths = [render_group(partial, faces, cameras).group.depth, *(render_person(p, faces, cameras)[0].depth for p in partial)]
+    sets = [torch.ones_like(cloud.owner, dtype=torch.bool), *(cloud.owner == k for k in range(len(partial)))]
+    made = [splat_views(cloud, chosen, cameras, config.colour_views, depth, config.tau) for chosen, depth in zip(sets, depths)]
+    return torch.stack([rgb for rgb, _ in made]), torch.stack([seen for _, seen in made])

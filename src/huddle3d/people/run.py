@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +59,21 @@ def run_photo(
     device_reason: str = "",
     overwrite: bool = False,
     listener: Listener | None = None,
+    others: Sequence[Path] = (),
 ) -> Reconstruction:
     """Reconstruct a photo into a folder; resumes if the folder holds a stopped run of the same photo and configuration.
+
+    Args:
+        photo: the picture.
+        directory: of the run.
+        config: of every stage.
+        given: what is known already.
+        body: the body model.
+        device: where to compute.
+        device_reason: why there; for the report.
+        overwrite: replace another run in the folder.
+        listener: hears of stages.
+        others: folders of runs with other settings, whose stages are copied where nothing that they depend on differs.
 
     Raises:
         InputError: the folder holds something else (another run or unknown files) and ``overwrite`` is not set, or cannot be written.
@@ -78,7 +91,7 @@ def run_photo(
     prepare_output_dir(directory, overwrite, marker=_MARKER)
     with _locked(directory):
         ours = _is_ours(directory, identity, overwrite)
-        store = RunStore(directory, before_first_save=None if ours else lambda: _claim(directory, identity))
+        store = RunStore(directory, before_first_save=None if ours else lambda: _claim(directory, identity), others=others)
         result = reconstruct(
             photo,
             config,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,10 +58,11 @@ class RunStore:
         root: the run's folder.
         before_first_save: called once before the first artefact is kept, and nothing is loaded until then: for a folder that still belongs to
             another run, or to nobody.
+        others: folders of other runs whose stages are taken over where they were made from the same.
     """
 
-    def __init__(self, root: Path, before_first_save: Callable[[], None] | None = None) -> None:
-        self.root = root
+    def __init__(self, root: Path, before_first_save: Callable[[], None] | None = None, others: Sequence[Path] = ()) -> None:
+        self.root, self.others = root, tuple(others)
         self._pending = before_first_save
 
     def _stem(self, stage: str) -> Path:
@@ -69,11 +70,18 @@ class RunStore:
 
     def load(self, stage: str, cls: type[A], provenance: Provenance) -> tuple[A, StageRecord] | None:
         """The stage's artefact, or None if it is absent, damaged or was made from something else."""
-        if self._pending is not None:
-            return None
+        if self._pending is None and (kept := self._read(self._stem(stage), stage, cls, provenance)) is not None:
+            return kept
+        for other in self.others:
+            if (kept := self._read(other / "stages" / stage, stage, cls, provenance)) is not None:
+                self.save(stage, kept[0], provenance, kept[1])
+                return kept
+        return None
+
+    def _read(self, stem: Path, stage: str, cls: type[A], provenance: Provenance) -> tuple[A, StageRecord] | None:
         try:
-            value, made_from = cls.load_with_provenance(self._stem(stage))
-            record = json.loads(self._stem(stage).with_suffix(".cost").read_text(encoding="utf-8"))
+            value, made_from = cls.load_with_provenance(stem)
+            record = json.loads(stem.with_suffix(".cost").read_text(encoding="utf-8"))
             cost = StageRecord(stage, float(record["seconds"]), float(record["peak_mb"]), resumed=True)
         except (InputError, OSError, ValueError, KeyError):
             return None

@@ -1,7 +1,7 @@
 """Training of the view completion: denoiser of 64² views, and the upsampler to 256²."""
 
 from huddle3d.training.mvd.batches import Draw, ViewBatch, draw_photos, make_batch, mirrored_maps, network_space
-from huddle3d.training.mvd.config import MvdTraining, Prediction, RunSettings, UpsamplerTraining
+from huddle3d.training.mvd.config import MvdTraining, Prediction, RunSettings, TrainingData, UpsamplerTraining
 from huddle3d.training.mvd.model import ViewDenoiser, sample_views
 from huddle3d.training.mvd.train import MvdValidation, train_mvd, validate_mvd
 from huddle3d.training.mvd.upsampler import UpsamplerValidation, train_upsampler, validate_upsampler
@@ -15,6 +15,7 @@ __all__ = [
     "RunSettings",
     "Scores",
     "Tally",
+    "TrainingData",
     "UpsamplerTraining",
     "UpsamplerValidation",
     "ViewBatch",

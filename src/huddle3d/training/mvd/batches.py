@@ -8,12 +8,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from huddle3d.errors import InputError
+from huddle3d.io import display_name
 from huddle3d.networks import encode_captions
 from huddle3d.people import ViewMaps, condition_of, picture_of
-from huddle3d.training.mvd.config import MvdTraining
-from huddle3d.training.views import TrueMaps, ViewBank, decode
+from huddle3d.training.mvd.config import MvdTraining, TrainingData
+from huddle3d.training.views import SetRecord, TrueMaps, ViewBank, decode
 
-__all__ = ["MIRRORED", "Draw", "ViewBatch", "draw_photos", "in_the_photo_s_light", "make_batch", "mirrored_maps", "network_space"]
+__all__ = ["MIRRORED", "Draw", "ViewBatch", "draw_photos", "in_the_photo_s_light", "make_batch", "may_learn", "mirrored_maps", "network_space"]
 
 MIRRORED = (3, 4)
 """Back and left views are mirrored in network space (PSHuman): the back view then has the front view's outline."""
@@ -83,7 +85,12 @@ class Draw:
     rows: tuple[int, ...]
 
 
-def draw_photos(bank: ViewBank, config: MvdTraining, generator: torch.Generator, *, masked: bool) -> list[Draw]:
+def may_learn(record: SetRecord, data: TrainingData, *, masked: bool) -> bool:
+    """Whether a set is learned: of these training data, in this stage of the curriculum."""
+    return (masked or record.kind != "instance") and (data == "all" or (record.kind == "group") == (data == "groups"))
+
+
+def draw_photos(bank: ViewBank, config: MvdTraining, generator: torch.Generator, *, masked: bool, data: TrainingData = "all") -> list[Draw]:
     """Photographs whose sets fill a batch: a file uniformly, then a photograph of it; the last one is cut where the batch is full.
 
     Args:
@@ -91,15 +98,20 @@ def draw_photos(bank: ViewBank, config: MvdTraining, generator: torch.Generator,
         config: number of sets.
         generator: of the random numbers.
         masked: also instances that are isolated by their masks; else groups and single people only.
+        data: which sets are learned at all.
     """
+    if not any(may_learn(r, data, masked=masked) for records in bank.records for r in records):
+        raise InputError(f"{display_name(bank.folder)}: nothing to learn in it.", next_step="Make another bank with `huddle3d train views`.")
     out: list[Draw] = []
     left = config.sets
     while left > 0:
         file = int(torch.randint(0, len(bank.files), (), generator=generator))
-        records = bank.records[file]
-        photos = sorted({r.photo for r in records})
+        records = [(i, r) for i, r in enumerate(bank.records[file]) if may_learn(r, data, masked=masked)]
+        if not records:
+            continue
+        photos = sorted({r.photo for _, r in records})
         photo = photos[int(torch.randint(0, len(photos), (), generator=generator))]
-        rows = [i for i, r in enumerate(records) if r.photo == photo and (masked or r.kind != "instance")]
+        rows = [i for i, r in records if r.photo == photo]
         if len(rows) > left:
             order = torch.randperm(len(rows), generator=generator)[:left].tolist()
             rows = [rows[i] for i in sorted(order)]

@@ -7,9 +7,12 @@ from typing import Literal
 
 from huddle3d.networks import EMBEDDED_64, MultiViewConfig, UpsamplerConfig
 
-__all__ = ["MvdTraining", "Prediction", "RunSettings", "UpsamplerTraining"]
+__all__ = ["MvdTraining", "Prediction", "RunSettings", "TrainingData", "UpsamplerTraining"]
 
 Prediction = Literal["residual", "x0", "v"]
+
+TrainingData = Literal["all", "groups", "people"]
+"""Which sets of a bank are learned: all, those of groups, or those of one person. The last two are ablations."""
 
 
 @dataclass(frozen=True)

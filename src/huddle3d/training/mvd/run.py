@@ -24,9 +24,16 @@ def _accelerate() -> Any:
 
 
 class TrainingRun:
-    """A network with its optimiser and the running mean of its weights, on one device or, under ``accelerate launch``, on many."""
+    """A network with its optimiser and the running mean of its weights, on one device or, under ``accelerate launch``, on many.
 
-    def __init__(self, make: Callable[[], torch.nn.Module], config: RunSettings, device: torch.device) -> None:
+    Args:
+        make: builds the network.
+        config: settings.
+        device: of this process.
+        learned: what is learned, if it is not everything in the bank; part of the state's identity.
+    """
+
+    def __init__(self, make: Callable[[], torch.nn.Module], config: RunSettings, device: torch.device, *, learned: str = "") -> None:
         torch.manual_seed(config.seed)
         self.config, self.make = config, make
         self.accelerator = _accelerate().Accelerator(
@@ -39,7 +46,7 @@ class TrainingRun:
         self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
         self.plain: Any = self.accelerator.unwrap_model(self.model)
         # not the bank: it may have grown since
-        self.keeper = Keeper(self.plain, self.optimiser, config.ema, repr(config))
+        self.keeper = Keeper(self.plain, self.optimiser, config.ema, repr(config) + learned)
 
     @property
     def step(self) -> int:

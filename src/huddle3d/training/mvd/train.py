@@ -19,8 +19,8 @@ from huddle3d.io import display_name, prepare_output_dir
 from huddle3d.progress import Progress, silent
 from huddle3d.training.course import Course, Measured
 from huddle3d.training.keeper import STATE
-from huddle3d.training.mvd.batches import Draw, ViewBatch, draw_photos, make_batch
-from huddle3d.training.mvd.config import MvdTraining
+from huddle3d.training.mvd.batches import Draw, ViewBatch, draw_photos, make_batch, may_learn
+from huddle3d.training.mvd.config import MvdTraining, TrainingData
 from huddle3d.training.mvd.model import ViewDenoiser, sample_views
 from huddle3d.training.mvd.run import TrainingRun
 from huddle3d.training.mvd.validate import Scores, Tally, baseline_pictures, completed_pictures, picture_sheet
@@ -96,19 +96,21 @@ def validate_mvd(
 class _Trainer(TrainingRun):
     """A run of the denoiser on a bank."""
 
-    def __init__(self, bank: ViewBank, config: MvdTraining, device: torch.device) -> None:
-        super().__init__(lambda: ViewDenoiser(config.network, config.prediction), config, device)
-        self.settings, self.bank = config, bank
+    def __init__(self, bank: ViewBank, config: MvdTraining, device: torch.device, data: TrainingData) -> None:
+        learned = "" if data == "all" else f", {data} only"
+        super().__init__(lambda: ViewDenoiser(config.network, config.prediction), config, device, learned=learned)
+        self.settings, self.bank, self.data = config, bank, data
         self.schedule = self.plain.schedule
         self.multiview = {id(p) for p in self.plain.unet.multiview_parameters()}
-        self.whole = any(r.kind != "instance" for records in bank.records for r in records)
+        self.whole = any(may_learn(r, data, masked=False) for records in bank.records for r in records)
         self.pool = ThreadPoolExecutor(2, thread_name_prefix="huddle3d-views")
         self.ready: dict[int, Future[ViewBatch]] = {}
 
     def _batch(self, step: int) -> ViewBatch:
         generator = self.generator(0, step)
         masked = step >= self.settings.unmasked_steps or not self.whole
-        return make_batch(self.bank, draw_photos(self.bank, self.settings, generator, masked=masked), self.settings, generator, masked=masked)
+        draws = draw_photos(self.bank, self.settings, generator, masked=masked, data=self.data)
+        return make_batch(self.bank, draws, self.settings, generator, masked=masked)
 
     def _next(self) -> ViewBatch:
         """This step's batch; beside a GPU the next ones are read meanwhile."""
@@ -131,6 +133,7 @@ def train_mvd(
     output: str | os.PathLike[str],
     config: MvdTraining | None = None,
     *,
+    data: TrainingData = "all",
     held: ViewBank | None = None,
     minutes: float = 30.0,
     steps: int | None = None,
@@ -149,6 +152,7 @@ def train_mvd(
         bank: what is learned.
         output: folder.
         config: settings.
+        data: which sets are learned; measured are all.
         held: a bank of held-out people to validate on; None for some files of the bank.
         minutes: time limit of this run.
         steps: total number of steps, over which the learning rate falls; None for no limit, and a rate that stays.
@@ -164,7 +168,7 @@ def train_mvd(
         )
     folder = prepare_output_dir(output, overwrite, marker=STATE)
     learned, kept = (bank, held) if held is not None else bank.split(config.validation_share)
-    trainer = _Trainer(learned, config, torch.device(device))
+    trainer = _Trainer(learned, config, torch.device(device), data)
     trainer.keeper.resume(folder, overwrite=overwrite)
     began, first = time.monotonic(), trainer.step
 
@@ -174,7 +178,7 @@ def train_mvd(
         return Measured(report, {"photos": len(learned.photos), "sets_per_second": rate, **report.numbers()}, sheet)
 
     def write(report: MvdValidation) -> None:
-        note: dict[str, object] = {"steps": trainer.step, "photos": len(learned.photos), "seed": config.seed}
+        note: dict[str, object] = {"steps": trainer.step, "photos": len(learned.photos), "data": data, "seed": config.seed}
         note |= {k: v for k, v in report.numbers().items() if v == v}
         save_multiview(folder, "mvd", trainer.average().stored(note), overwrite=True)
 
