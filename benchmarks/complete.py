@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="0: 12, at foundation size 40")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--max-memory-gb", type=float, default=1.5, help="for the denoiser's feature maps")
+    parser.add_argument("--max-memory-gb", type=float, default=0.0, help="for weights, pictures and feature maps; 0: 1.5, at foundation size 12")
     parser.add_argument("--control", action="store_true", help="foundation size: with a ControlNet")
     parser.add_argument("--write", type=Path)
     args = parser.parse_args()
@@ -162,11 +162,12 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     config = EMBEDDED.get(args.size, PSHUMAN)
     steps = args.steps or (40 if args.size == "foundation" else 12)
+    limit = args.max_memory_gb or (12.0 if args.size == "foundation" else 1.5)
     count = operations(config) * (1 + args.people) * steps
     if args.size == "foundation":
-        found = foundation(args.people, steps, args.device, args.max_memory_gb, args.control)
+        found = foundation(args.people, steps, args.device, limit, args.control)
     else:
-        found = embedded(config, args.people, steps, args.device, args.max_memory_gb)
+        found = embedded(config, args.people, steps, args.device, limit)
     where = torch.cuda.get_device_name() if args.device == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} threads"
     lines = [
         f"{args.size}{' with ControlNet' if args.control else ''}, {args.people} people, {steps} steps, {where}, torch {torch.__version__}, "

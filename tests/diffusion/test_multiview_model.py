@@ -16,15 +16,16 @@ from huddle3d.diffusion.multiview import (
     NetworkDenoiser,
     PictureConditions,
     SamplerConfig,
+    SetMemory,
     ViewAdapter,
     first_completion,
     load_multiview,
     read_multiview,
     save_multiview,
-    sets_at_once,
+    weight_bytes,
 )
 from huddle3d.errors import InputError, ShapeError, WeightsMissingError
-from huddle3d.networks import EMBEDDED_64, PSHUMAN, ControlResiduals, encode_captions, identity_code
+from huddle3d.networks import EMBEDDED_64, ControlResiduals, encode_captions, identity_code
 from huddle3d.weights import registry
 
 TINY = dataclasses.replace(EMBEDDED_64, widths=(8, 8), heads=(1, 1), attention=(False, True), norm_groups=4, size=16, text_width=8)
@@ -63,7 +64,12 @@ def conditions(sets=3):
 
 
 def test_result_does_not_depend_on_the_memory_budget(model):
-    outs = [generate(model, max_bytes=b) for b in (1, 1e12)]
+    asked = []
+    hook = model.network.register_forward_pre_hook(lambda module, args: asked.append(len(args[0])))
+    needed = SetMemory.of(TINY, 3, 6, 16, weights=weight_bytes(model.network, model.text), words=1)
+    outs = [generate(model, max_bytes=b) for b in (needed.weights + needed.pictures + 1.5 * needed.per_set, 1e12)]
+    hook.remove()
+    assert asked == [1] * 6 + [3] * 2
     torch.testing.assert_close(*outs, atol=1e-5, rtol=1e-4)
     assert outs[0].shape == (3, 2, 6, 4, 16, 16)
 
@@ -137,12 +143,6 @@ def test_one_person_is_no_group(model):
     torch.testing.assert_close(made[0], made[1], atol=1e-5, rtol=1e-4)
     more = generate(model, condition(1).expand(3, -1, -1, -1, -1, -1))
     assert float((more[0] - more[1]).abs().max()) > 1e-3
-
-
-def test_more_memory_more_sets():
-    assert sets_at_once(EMBEDDED_64, 6, 1) == 1
-    few, many = sets_at_once(EMBEDDED_64, 6, 1e9), sets_at_once(EMBEDDED_64, 6, 4e9)
-    assert 1 <= few < many and sets_at_once(PSHUMAN, 7, 8e9, bytes_per_number=2) < few
 
 
 @pytest.mark.parametrize("limit", [16_000_000, 90_000])

@@ -1,5 +1,6 @@
 """The ablations: which run, which are left out and why, and their tables."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from huddle3d.cli import main
 from huddle3d.diffusion.multiview import MULTIVIEW_WEIGHTS, MultiViewModel, save_multiview
 from huddle3d.errors import InputError, WeightsMissingError
-from huddle3d.evaluation import ABLATIONS, SceneResult, ablations, evaluate_scene, evaluation_page, override, paper_tables
+from huddle3d.evaluation import ABLATIONS, SceneResult, ablations, evaluate_scene, evaluation_page, override, paper_tables, results_json
 from huddle3d.evaluation.ablations import _TABLES
 from huddle3d.networks import EMBEDDED_64
 from huddle3d.people import PeopleConfig
@@ -109,6 +110,11 @@ def test_tables_have_the_papers_columns_and_mark_what_differs(results):
     assert "'full'" in made[0].note and made[1].head[2:] == ("PSNR [dB] ↑", "SSIM ↑", "LPIPS ↓")
     without = paper_tables([r for r in results if r.variant != "full"], {"full": "no weights"})
     assert "'without instance-to-group composition'" in without[0].note
+
+
+def test_json_has_variants_even_if_only_one_runs(results):
+    tree = json.loads(results_json([r for r in results if r.variant == "full"], left_out={"no-composition": "no weights"}))
+    assert tree["variants"]["full"]["true"]["cd_cm"] == pytest.approx(2.35) and tree["comparisons"] == {} and tree["left_out"]
 
 
 def test_page_names_what_was_left_out(results):

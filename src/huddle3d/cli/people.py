@@ -30,6 +30,7 @@ def people(
     max_side: int = 1280,
     device: str = "auto",
     seed: int | None = None,
+    max_memory: float | None = None,
     overwrite: bool = False,
     log_format: LogFormat = "text",
     config: PeopleConfig = PeopleConfig(),  # noqa: B008 - frozen; tyro shows its fields as options
@@ -48,6 +49,7 @@ def people(
         max_side: Work on at most this many pixels along the longer side (everything; --config.perceive.max-side is for the networks alone).
         device: auto, cpu, cuda or cuda:N.
         seed: Seed of everything random; the same as --config.seed.
+        max_memory: GB for the networks of the view completion; the same as --config.complete.diffusion.max-memory-gb.
         overwrite: Replace another run's outputs in the same folder.
         log_format: Messages and progress as text or as JSON lines (stderr).
         config: Every setting of every stage.
@@ -61,6 +63,10 @@ def people(
         raise InputError(f"--focal-px {focal_px} is not a focal length in pixels.", next_step="Give a positive number, or leave it out.")
     if max_side < 128:
         raise InputError(f"--max-side {max_side} is too small to see people.", next_step="Use 256 or more.")
+    if max_memory is not None and not 0 < max_memory < 1e6:
+        raise InputError(f"--max-memory {max_memory} is not a number of gigabytes.", next_step="Give a positive number, or leave it out.")
+    if max_memory is not None:
+        config = replace(config, complete=replace(config.complete, diffusion=replace(config.complete.diffusion, max_memory_gb=max_memory)))
     if weights:
         config = replace(config, perceive=replace(config.perceive, weights=(*config.perceive.weights, *weights)))
     choice = choose_device(device)

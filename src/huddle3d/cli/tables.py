@@ -62,8 +62,8 @@ def print_paper_tables(tables: Sequence[PaperTable]) -> None:
         table = Table(*made.head, title=made.title)
         for cells in made.rows:
             table.add_row(*cells, style="dim" if cells[1] == "left out" else "")
-        Console(width=max(160, Console().width)).print(table, markup=False)
-    Console(width=max(160, Console().width)).print(tables[0].note, markup=False)
+        Console(width=max(200, Console().width)).print(table, markup=False)
+    Console(width=max(200, Console().width)).print(tables[0].note, markup=False)
 
 
 def print_comparisons(

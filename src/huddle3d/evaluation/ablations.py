@@ -21,7 +21,7 @@ __all__ = ["ABLATIONS", "Ablations", "PaperTable", "ablations", "paper_tables"]
 
 ABLATIONS = {
     "full": "full",
-    "body-prior": "body-prior baseline, no multi-view diffusion",
+    "body-prior": "body-prior baseline",
     "no-composition": "without instance-to-group composition",
     "group-normals": "group normals only",
     "instance-normals": "instance normals only",

@@ -82,7 +82,7 @@ def results_json(results: Sequence[SceneResult], **extra: object) -> str:
         "by_level": {p: _plain(by_level(some)) for p, some in first.items()},
         "by_family": {p: _plain(by_family(some)) for p, some in first.items()},
     }
-    if len(names) > 1:
+    if any(names):
         tree["variants"] = {n: {p: summary([r for r in results if r.protocol == p and r.variant == n]) for p in protocols} for n in names}
         found = compare_variants(results)
         tree["comparisons"] = {p: {n: {k: c.to_dict() for k, c in cs.items()} for n, cs in v.items()} for p, v in found.items()}

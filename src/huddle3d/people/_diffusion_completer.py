@@ -75,8 +75,9 @@ class DiffusionConfig:
     """How much of the photo's pixels goes into the views at 45° and 315° at every step (α_pcd); 0 switches it off."""
     noise: Literal["correlated", "literal"] = "correlated"
     """``"literal"``: mix noisy pictures as the paper's formulas say, although their noise shrinks."""
-    max_memory_gb: float = 1.5
-    """Memory for the network's feature maps [GB]; less runs fewer pictures at a time, with the same result."""
+    max_memory_gb: float = 0.0
+    """Memory for the networks, their pictures and feature maps [GB]; 0: 1.5, at foundation size 12. Less runs fewer sets of views at a time, with the same
+    result; what one set does not fit into is refused."""
     upsampler: Path | None = None
     """A learned upsampler: the file that `huddle3d train upsampler` wrote. Default: joint bilateral upsampling, which needs no training."""
     upsampling: UpsamplingConfig = field(default_factory=UpsamplingConfig)
@@ -85,6 +86,10 @@ class DiffusionConfig:
     def sampler(self, steps: int) -> SamplerConfig:
         """The sampler's settings, with this number of steps if none is given."""
         return SamplerConfig(steps=self.steps or steps, share_group=self.share_group, share_photo=self.share_photo, noise=self.noise)
+
+    def max_bytes(self, gigabytes: float) -> float:
+        """The memory [bytes], so much if none is given."""
+        return 1e9 * (self.max_memory_gb or gigabytes)
 
     def captions(self, people: int) -> list[str]:
         """Captions of the group and of each person.
@@ -254,7 +259,7 @@ class DiffusionCompleter:
             known_photo(maps),
             c.sampler(12),
             generator=torch.Generator().manual_seed(c.seed),
-            max_bytes=1e9 * c.max_memory_gb,
+            max_bytes=c.max_bytes(1.5),
             progress=part_of(progress, 0.25, 0.9),
         )
         full = self.upsampler(views_of(made), maps, view_inputs(views, first))

@@ -65,7 +65,7 @@ class FoundationCompleter:
             model.adapter.instance_masks(views.ids, K, model.networks.unet.config.size),
             c.sampler(40),
             generator=torch.Generator().manual_seed(c.seed),
-            max_bytes=1e9 * c.max_memory_gb,
+            max_bytes=c.max_bytes(12.0),
             progress=part_of(progress, 0.1, 0.95),
         )
         full = resize_views(made, inputs, c.upsampling)

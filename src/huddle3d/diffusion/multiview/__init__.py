@@ -1,8 +1,9 @@
 """Multi-view diffusion (HUG-MVD): conventions of its pictures, noise, lock-step sampling of a group and its people, stored models."""
 
 from huddle3d.diffusion.multiview.adapter import ViewAdapter, ViewInputs, Views
-from huddle3d.diffusion.multiview.denoiser import NetworkDenoiser, PictureConditions, sets_at_once
+from huddle3d.diffusion.multiview.denoiser import NetworkDenoiser, PictureConditions
 from huddle3d.diffusion.multiview.foundation import FoundationModel, view_prompts
+from huddle3d.diffusion.multiview.memory import SetMemory, call_bytes, weight_bytes
 from huddle3d.diffusion.multiview.model import MULTIVIEW_WEIGHTS, MultiViewModel, first_completion, load_multiview, read_multiview, save_multiview
 from huddle3d.diffusion.multiview.published import PublishedNetworks, read_control, read_published, read_unet
 from huddle3d.diffusion.multiview.sampling import Composition, Denoiser, SamplerConfig, sample_views
@@ -20,9 +21,11 @@ __all__ = [
     "Prediction",
     "PublishedNetworks",
     "SamplerConfig",
+    "SetMemory",
     "ViewAdapter",
     "ViewInputs",
     "Views",
+    "call_bytes",
     "check_prediction",
     "first_completion",
     "load_multiview",
@@ -32,6 +35,6 @@ __all__ = [
     "read_unet",
     "sample_views",
     "save_multiview",
-    "sets_at_once",
     "view_prompts",
+    "weight_bytes",
 ]

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from huddle3d.networks import ControlResiduals, MultiViewConfig, MultiViewUNet
+from huddle3d.networks import ControlResiduals, MultiViewUNet
 
-__all__ = ["NetworkDenoiser", "PictureConditions", "sets_at_once"]
+__all__ = ["NetworkDenoiser", "PictureConditions"]
 
 Control = Callable[[Float[Tensor, "B D V C h w"], int, Float[Tensor, "B D V L T"], slice], ControlResiduals]
 """A ControlNet with its pictures: noisy pictures, step, text and which sets they are, to residuals."""
@@ -73,16 +73,3 @@ class NetworkDenoiser:
         with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
             out = self.network(x, told.image, time, text=told.text, image_embedding=told.vector, control=control)
         return out.float()
-
-
-def sets_at_once(config: MultiViewConfig, views: int, max_bytes: float, *, side: int | None = None, bytes_per_number: int = 4) -> int:
-    """How many sets fit into a memory budget, at least one; counted, not measured.
-
-    The peak of a call is taken to lie in the finest up block, about sixteen maps of its width for each picture, plus the hidden layer of the
-    feed-forward of the finest transformer block, eight times its width. ``benchmarks/complete.py`` prints the real peak.
-    """
-    side = side or config.size
-    pictures, cells = 2 * views, (side // config.patch) ** 2
-    finest = next((i for i, a in enumerate(config.attention) if a), len(config.widths) - 1)
-    maps = 16 * config.widths[0] * cells + 10 * config.widths[finest] * cells // 4**finest
-    return max(1, int(max_bytes // (pictures * maps * bytes_per_number)))

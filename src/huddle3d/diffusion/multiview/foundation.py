@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d, normalize
 
 from huddle3d.diffusion.multiview.adapter import ViewAdapter, ViewInputs, Views
-from huddle3d.diffusion.multiview.denoiser import Control, NetworkDenoiser, PictureConditions, sets_at_once
+from huddle3d.diffusion.multiview.denoiser import Control, NetworkDenoiser, PictureConditions
+from huddle3d.diffusion.multiview.memory import SetMemory, weight_bytes
 from huddle3d.diffusion.multiview.published import PublishedNetworks
 from huddle3d.diffusion.multiview.sampling import Composition, SamplerConfig, sample_views
 from huddle3d.diffusion.multiview.schedule import check_prediction
@@ -65,6 +66,12 @@ class FoundationModel:
     def device(self) -> torch.device:
         """Where its networks are."""
         return next(self.networks.unet.parameters()).device
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of all its networks."""
+        n = self.networks
+        return weight_bytes(n.unet, n.vae, n.text_encoder, n.image_encoder, n.image_normalizer, self.control)
 
     @torch.no_grad()
     def encode(self, pictures: Float[Tensor, "*n 3 H W"]) -> Float[Tensor, "*n 4 h w"]:
@@ -142,7 +149,7 @@ class FoundationModel:
         config: SamplerConfig | None = None,
         *,
         generator: torch.Generator,
-        max_bytes: float = 8e9,
+        max_bytes: float = 12e9,
         progress: Progress = silent,
     ) -> Views:
         """Complete pictures of all sets at the model's size.
@@ -153,8 +160,11 @@ class FoundationModel:
             people: disjoint masks of latent cells in network space (:meth:`ViewAdapter.instance_masks` at the size of the latents).
             config: default 40 steps.
             generator: on the CPU.
-            max_bytes: memory for the denoiser's feature maps.
+            max_bytes: memory for all networks, pictures and the denoiser's feature maps.
             progress: hears every step.
+
+        Raises:
+            ResourceLimitError: not even one set at a time fits into the memory.
         """
         unet = self.networks.unet
         told, cells = self.conditions(inputs, captions, generator)
@@ -162,8 +172,10 @@ class FoundationModel:
         # one cell of margin: a latent knows its neighbours
         known = 1 - max_pool2d(1 - known, 3, 1, 1)
         control = self.residuals(self.control_pictures(inputs)) if self.control is not None else None
-        width = 2 if self.device.type == "cuda" else 4
-        sets = sets_at_once(unet.config, len(VIEWS), max_bytes, bytes_per_number=width)
+        with_control, side, words = self.control is not None, told.image.shape[-1], told.text.shape[-2]
+        # single precision on a GPU, too: under autocast the norms and the residual stream stay in it
+        memory = SetMemory.of(unet.config, len(captions), len(VIEWS), side, weights=self.weight_bytes, words=words, control=with_control)
+        sets = memory.sets_at_once(len(captions), max_bytes)
         latents = sample_views(
             NetworkDenoiser(unet, told, sets=sets, guidance=self.guidance, control=control),
             (len(captions), 2, len(VIEWS), unet.config.channels, told.image.shape[-2], told.image.shape[-1]),

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from huddle3d.diffusion.multiview.adapter import ViewAdapter
-from huddle3d.diffusion.multiview.denoiser import NetworkDenoiser, PictureConditions, sets_at_once
+from huddle3d.diffusion.multiview.denoiser import NetworkDenoiser, PictureConditions
+from huddle3d.diffusion.multiview.memory import SetMemory, weight_bytes
 from huddle3d.diffusion.multiview.sampling import Composition, SamplerConfig, sample_views
 from huddle3d.diffusion.multiview.schedule import NoiseSchedule
 from huddle3d.errors import ShapeError, WeightsMissingError
@@ -85,7 +86,7 @@ class MultiViewModel:
         config: SamplerConfig | None = None,
         *,
         generator: torch.Generator,
-        max_bytes: float = 1e9,
+        max_bytes: float = 1.5e9,
         progress: Progress = silent,
     ) -> Float[Tensor, "S D V C h w"]:
         """Complete pictures of all sets. Nothing that goes in or comes out is mirrored.
@@ -97,11 +98,12 @@ class MultiViewModel:
             photo: the photo's pixels as clean pictures of the colour domain, and where they are seen (S14); None for none.
             config: default 12 steps.
             generator: on the CPU.
-            max_bytes: memory for the network's feature maps.
+            max_bytes: memory for weights, pictures and feature maps; less lets fewer sets at a time through the network, with the same result.
             progress: hears every step.
 
         Raises:
             ShapeError: sets, views or sizes that do not fit each other.
+            ResourceLimitError: not even one set at a time fits into the memory.
         """
         c, device, (S, D, V) = self.network.config, condition.device, condition.shape[:3]
         if len(captions) != S:
@@ -109,7 +111,9 @@ class MultiViewModel:
         group = torch.zeros(S, dtype=torch.bool, device=device)
         group[0] = S != 2  # of one person both sets show the same: as in training, one person
         told = PictureConditions(_ADAPTER.mirror(condition, 2), self.text(encode_captions(captions).to(device), V), identity_code(group, V))
-        network = NetworkDenoiser(self.network, told, sets=sets_at_once(c, V, max_bytes, side=condition.shape[-1]))
+        weights = round(weight_bytes(self.network, self.text) * (1.5 if condition.is_cuda else 1))  # half-precision copies beside them
+        memory = SetMemory.of(c, S, V, condition.shape[-1], weights=weights, words=told.text.shape[-2])
+        network = NetworkDenoiser(self.network, told, sets=memory.sets_at_once(S, max_bytes))
         first = first_completion(told.image)
         known = None if photo is None else (_ADAPTER.mirror(photo[0], 1), _ADAPTER.mirror(photo[1], 1))
         made = sample_views(

@@ -79,14 +79,14 @@ def sample_views(model: ViewDenoiser, batch: ViewBatch, steps: int, generator: t
         steps: calls of the network.
         generator: of the noise, on the CPU.
     """
-    sets, _, views, _, *sides = batch.clean.shape
+    sets, domains, views, channels, height, width = batch.clean.shape
     photo, seen = known_photo(batch.given)
     mirror = ViewAdapter().mirror
     return _sample(
         lambda x, t: model(x, batch.condition, torch.full((sets,), t, device=x.device), batch.tokens, batch.group),
-        tuple(batch.clean.shape),
+        (sets, domains, views, channels, height, width),
         replace(model.stored({}).schedule, prediction="sample"),
-        Composition(torch.zeros(sets - 1, views, *sides), mirror(photo, 1), mirror(seen, 1)),
+        Composition(torch.zeros(sets - 1, views, height, width), mirror(photo, 1), mirror(seen, 1)),
         SamplerConfig(steps=steps, share_group=0.0),
         generator=generator,
         device=batch.clean.device,

@@ -99,7 +99,8 @@ class _Trainer(TrainingRun):
     def __init__(self, bank: ViewBank, config: MvdTraining, device: torch.device, data: TrainingData) -> None:
         learned = "" if data == "all" else f", {data} only"
         super().__init__(lambda: ViewDenoiser(config.network, config.prediction), config, device, learned=learned)
-        self.settings, self.bank, self.data = config, bank, data
+        self.settings, self.bank = config, bank
+        self.data: TrainingData = data
         self.schedule = self.plain.schedule
         self.multiview = {id(p) for p in self.plain.unet.multiview_parameters()}
         self.whole = any(may_learn(r, data, masked=False) for records in bank.records for r in records)
