@@ -33,7 +33,7 @@ def mvd(
     Args:
         bank: Bank made by `train views`.
         output: Folder.
-        data: Which sets are learned: all, groups only or people (one at a time) only; the last two are the ablations of eval people --ablations.
+        data: Which sets are learned: all, groups only or people (one at a time) only; the last two are for the ablations of eval people.
         held: Bank made with `train views --held`, to validate on; default some scenes of the bank, which then are not learned.
         minutes: Time limit of this run.
         steps: Total number of steps, over which the learning rate falls; default no limit, and a rate that stays.
