@@ -1,6 +1,7 @@
 """Counted memory against layers by hand, against the peak of a real call, and what happens where it does not suffice."""
 
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -101,13 +102,14 @@ def test_too_little_memory_is_told_before_anything_is_computed():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of resident memory is read from /proc")
-def test_counted_memory_bounds_the_real_peak():
-    """Nine sets at once through the embedded network on the CPU, in a process of its own: what is counted is between 1 and 1.8 times the real growth."""
-    done = subprocess.run([sys.executable, "-c", _REAL], capture_output=True, text=True, check=True, timeout=300)
-    real = float(done.stdout) * 2**20
+def test_counted_memory_is_that_of_a_real_call():
+    """Nine sets at once through the embedded network on the CPU: the growth of a process whose allocator gives every large block back at once, within a fifth."""
+    at_once = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"}
+    done = subprocess.run([sys.executable, "-c", _REAL], capture_output=True, text=True, check=True, timeout=300, env=os.environ | at_once)
+    real, counted = float(done.stdout) * 2**20, 9 * call_bytes(EMBEDDED_64, 6, EMBEDDED_64.size, words=1)
+    assert counted / 1.2 < real < counted * 1.2, (real / 1e6, counted / 1e6)
     memory = SetMemory.of(EMBEDDED_64, 9, 6, EMBEDDED_64.size, weights=0, words=1)
-    counted = 9 * memory.per_set + memory.pictures
-    assert 0.9 * counted / 1.8 < real < 1.1 * counted, (real / 1e6, counted / 1e6)
+    assert real < 9 * memory.per_set + memory.pictures < 2.5 * real
 
 
 def test_weights_of_the_published_network_are_known():
