@@ -11,7 +11,7 @@ from huddle3d.cli import train_mvd, train_regressor, train_surface
 from huddle3d.cli.console import LogFormat, print_line
 from huddle3d.cli.train_log import begin_training, lines
 from huddle3d.errors import InputError
-from huddle3d.training import BankConfig, PriorTraining, harvest, read_banks, train_prior
+from huddle3d.training import BankConfig, PriorTraining, RecordedConfig, RecordedSet, harvest, is_held, read_banks, record_bank, train_prior
 from huddle3d.training.views import SceneConfig, ViewsConfig, harvest_views
 
 __all__ = ["build_app"]
@@ -40,10 +40,17 @@ def bank(
     held: bool = False,
     seed: int = 0,
     neighbours: int = 16,
+    dataset: RecordedSet | None = None,
+    data: Path | None = None,
+    model_file: Path | None = None,
+    every: int = 16,
+    leave: tuple[str, ...] = ("s03",),
     overwrite: bool = False,
     log_format: LogFormat = "text",
 ) -> int:
     """Solve interactions and keep the poses: pairs in contact without deep interpenetration, for `train prior`.
+
+    With --dataset the pairs are those of a data set of your own, converted to Anny; give that bank to `train prior` beside a solved one.
 
     A run that was stopped goes on when the same command is given again.
 
@@ -56,11 +63,27 @@ def bank(
         held: Only families, takes of motion and heights that training leaves out (for tests).
         seed: Seed of the first pair; the next ones count up.
         neighbours: Neighbours tried for each solved pair.
+        dataset: Recorded pairs instead of solved ones: hi4d, chi3d, or amass (folders of two AMASS-style files each).
+        data: Folder of the data set, as published.
+        model_file: Your own file of SMPL or SMPL-X, or a folder to search; default the folder that HUDDLE3D_BODY_MODELS names.
+        every: Of a data set: so many frames apart.
+        leave: Of a data set: subjects or pairs to leave out, for tests.
         overwrite: Replace an existing bank.
         log_format: Messages as text or as JSON lines (stderr).
     """
     if seed < 0 or neighbours < 0:
         raise InputError("--seed and --neighbours must not be negative.", next_step="Use 0 or more.")
+    if (dataset is None) != (data is None):
+        raise InputError("--dataset and --data belong together.", next_step="For example --dataset chi3d --data FOLDER.")
+    if dataset is not None and (held or assets is not None):
+        raise InputError("--held and --assets are for solved pairs.", next_step="Leave them out, or leave out --dataset.")
+    if dataset is not None:
+        recorded = RecordedConfig(dataset, str(data), "" if model_file is None else str(model_file), every, leave)
+        made = record_bank(output, count, recorded, minutes=minutes, workers=workers, overwrite=overwrite, progress=lines(log_format))
+        kept = int((~is_held(made)).sum())
+        text = f"{output}: {len(made)} pairs of {len(made.group.unique())} sequences; {len(made) - kept} have builds that training leaves out"
+        print_line(text, log_format)
+        return 0
     config = BankConfig(neighbours=neighbours, held=held, first_seed=seed, assets="" if assets is None else str(assets))
     made = harvest(output, count, config, minutes=minutes, workers=workers, overwrite=overwrite, progress=lines(log_format))
     print_line(f"{output}: {len(made)} pairs from {len(made.group.unique())} solved ones, {len(made.source_names)} sources", log_format)

@@ -9,6 +9,7 @@ from huddle3d.io.glb_read import read_glb
 from huddle3d.io.glb_write import linear_from_srgb, srgb_from_linear, write_glb
 from huddle3d.io.images import DecodedImage, encode_image, read_image, rgb_bytes, write_image
 from huddle3d.io.json_files import json_path, parse_json, validate_json
+from huddle3d.io.layout import Layout, leading_number, read_arrays
 from huddle3d.io.limits import MAX_JSON_BYTES, display_name, read_regular_file
 from huddle3d.io.mesh_data import MeshData, corner_normals, corner_split
 from huddle3d.io.mhclo import ClothesFile, read_mhclo
@@ -25,6 +26,7 @@ __all__ = [
     "CocoImage",
     "CocoPerson",
     "DecodedImage",
+    "Layout",
     "MAX_JSON_BYTES",
     "MeshData",
     "atomic_file",
@@ -33,10 +35,12 @@ __all__ = [
     "display_name",
     "encode_image",
     "json_path",
+    "leading_number",
     "linear_from_srgb",
     "parse_json",
     "prepare_output_dir",
     "read_body_results",
+    "read_arrays",
     "read_bvh",
     "read_coco",
     "read_glb",

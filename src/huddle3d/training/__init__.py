@@ -6,6 +6,8 @@ from huddle3d.training.harvest import BankConfig, harvest, is_held
 from huddle3d.training.pair_sights import NoiseMix, observed
 from huddle3d.training.pair_views import PairViews, ViewConfig, pair_views
 from huddle3d.training.prior import PriorTraining, Validation, split_bank, train_prior, validate_prior
+from huddle3d.training.recorded import RecordedConfig, record_bank, recorded_pair
+from huddle3d.training.recordings import RECORDED_SETS, RecordedSet, Recording, open_recordings
 from huddle3d.training.regressor import RegressorReport, RegressorTraining, train_regressor, validate_regressor
 from huddle3d.training.vary import VaryConfig, measure_pairs, neighbours
 
@@ -15,6 +17,10 @@ __all__ = [
     "PairViews",
     "PoseBank",
     "PriorTraining",
+    "RECORDED_SETS",
+    "RecordedConfig",
+    "RecordedSet",
+    "Recording",
     "RegressorReport",
     "RegressorTraining",
     "RoughConfig",
@@ -28,8 +34,11 @@ __all__ = [
     "neighbours",
     "observed",
     "pair_views",
+    "open_recordings",
     "read_bank",
     "read_banks",
+    "record_bank",
+    "recorded_pair",
     "rough",
     "split_bank",
     "train_prior",

@@ -7,9 +7,10 @@ import multiprocessing
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,12 +24,15 @@ from huddle3d.synthesis import Family, MotionSpec, SolveConfig, plan_motion, rea
 from huddle3d.synthesis.poses.interactions import plan_interaction
 from huddle3d.synthesis.suites.splits import Split, families_in, split_of_clip, split_of_family, split_of_shape
 from huddle3d.training.bank import PoseBank, read_bank, write_bank
+from huddle3d.training.recordings import RECORDED_SETS
 from huddle3d.training.vary import VaryConfig, measure_pairs, neighbours
 
 if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
 
-__all__ = ["BankConfig", "draw_shapes", "harvest", "harvest_item", "is_held"]
+C = TypeVar("C")
+
+__all__ = ["BankConfig", "collect", "draw_shapes", "harvest", "harvest_item", "is_held"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ def is_held(bank: PoseBank) -> Bool[Tensor, "N"]:
 
 def _split_of_source(name: str) -> Split:
     kind, _, take = name.partition(":")
+    if kind in RECORDED_SETS:
+        return "training"  # what is for tests was left out when they were read
     return split_of_clip(take) if kind == "motion" else split_of_family(cast(Family, name))
 
 
@@ -180,13 +186,41 @@ def harvest(
         overwrite: replace an existing bank.
         progress: told the share of pairs.
     """
+    _sources(config)
+    return collect(output, count, config, _work, minutes=minutes, workers=workers, overwrite=overwrite, progress=progress)
+
+
+def collect(
+    output: str | os.PathLike[str],
+    count: int,
+    config: C,
+    work: Callable[[int, C, str], int],
+    *,
+    limit: int | None = None,
+    minutes: float | None,
+    workers: int,
+    overwrite: bool,
+    progress: Progress,
+) -> PoseBank:
+    """The part of :func:`harvest` that is the same for all banks of parts.
+
+    Args:
+        output: the bank.
+        count: pairs wanted.
+        config: what it holds.
+        work: writes the pairs of an index into ``NUMBER.safetensors`` in a folder, in a process of its own; returns how many.
+        limit: how many indices there are; None for no end.
+        minutes: stop after so long; None for no limit.
+        workers: processes.
+        overwrite: replace an existing bank.
+        progress: told the share of pairs.
+    """
     output = Path(output)
     if count < 1 or workers < 1:
         raise InputError("A bank needs at least one pair and one worker.", next_step="For example --count 1000 --workers 2.")
     if output.exists() and not overwrite:
         raise InputError(f"{output}: exists.", next_step="Choose another name, or give --overwrite.")
     parts = output.with_name(output.name + ".parts")
-    _sources(config)
     prepare_output_dir(parts, True)
     stamp = parts / "config.txt"
     if stamp.exists() and stamp.read_text() != repr(config):
@@ -205,20 +239,22 @@ def harvest(
             while len(waiting) < workers and not late() and _total(sizes) < count:
                 while following in sizes or following in waiting.values():
                     following += 1
-                waiting[pool.submit(_work, following, config, str(parts))] = following
+                if limit is not None and following >= limit:
+                    break
+                waiting[pool.submit(work, following, config, str(parts))] = following
             if not waiting:
                 break
             done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in done:
                 sizes[waiting.pop(future)] = future.result()
-            progress(min(1.0, _total(sizes) / count), f"{sum(sizes.values())} pairs of {len(sizes)} solved ones")
+            progress(min(1.0, _total(sizes) / count), f"{sum(sizes.values())} pairs of {len(sizes)} done")
     used = _prefix(sizes, count)
     banks = [b for k in used if len(b := read_bank(parts / f"{k:07d}.safetensors"))]
     if not banks:
-        raise InputError("No pair came out.", next_step="Give more minutes.")
+        raise InputError("No pair came out.", next_step="Give more minutes, or keep more.")
     bank = PoseBank.join(banks)
     write_bank(output, bank, overwrite=overwrite, note={"config": repr(config), "solved": len(used)})
-    if _total(sizes) >= count:
+    if _total(sizes) >= count or len(used) == limit:
         shutil.rmtree(parts, ignore_errors=True)
     return bank
 
