@@ -91,7 +91,7 @@ def test_unknown_device(tmp_path, photo, capsys):
     assert "auto, cpu, cuda" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [("--focal-px", "-3"), ("--focal-px", "nan"), ("--max-side", "10")])
+@pytest.mark.parametrize("option", [("--focal-px", "-3"), ("--focal-px", "nan"), ("--max-side", "10"), ("--max-memory", "0")])
 def test_options_out_of_range(option, tmp_path, photo, capsys):
     assert people(tmp_path, photo, *option) == 2
     assert option[0] in capsys.readouterr().err

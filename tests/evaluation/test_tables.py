@@ -118,10 +118,11 @@ def test_the_page_holds_tables_pictures_and_no_script(metrics):
     assert (failed.result == 255).all() and isinstance(failed, ScenePictures)
     some = [result(metrics, "hug_1", variant="full"), result(None, "hug_1", variant="<b>&", failure="no <people>")]
     text = evaluation_page(some, [pictures, failed], {"seed": 1})
-    assert text.count("<img") == 6 and "<script" not in text and "http" not in text
+    assert text.count("<img") == 7 and "<script" not in text and "http" not in text
     assert "&lt;people&gt;" in text and "<b>&" not in text
     for column in PAPER_COLUMNS.values():
         assert column.heading in text
+    assert evaluation_page(some[:1], [pictures], {}).count("<img") == 4  # one result: input, truth, result, all sides
     assert "No value for lpips" in text
 
 

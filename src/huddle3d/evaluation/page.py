@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from huddle3d.evaluation.ablations import ABLATIONS, paper_tables
 from huddle3d.evaluation.aggregate import by_family, by_level, compare_variants, intervals, summary
 from huddle3d.evaluation.columns import BODY_COLUMNS, INSTANCE_COLUMNS, PAPER_COLUMNS, UNSEEN_COLUMNS, Column, format_cell, format_p, row
@@ -68,13 +70,27 @@ def _comparisons(results: Sequence[SceneResult]) -> str:
     return table(("protocol", "variant", "metric", "median difference", "95 % interval", "Wilcoxon p", "scenes"), rows)
 
 
+def _around(drawn: Sequence[tuple[str, ScenePictures]]) -> list[Figure]:
+    """The four sides: of one result below the truth, of several as one strip each below each other."""
+    if len(drawn) < 2:
+        return [
+            Figure(p.around, "0, 90, 180, 270° from the photo; rows: truth, result, normals of the truth, normals of the result") for _, p in drawn
+        ]
+
+    def strip(around: np.ndarray, colours: int) -> np.ndarray:
+        rows = np.split(around, 4)
+        return np.concatenate([rows[colours], rows[colours + 2]], 1)
+
+    first = Figure(strip(drawn[0][1].around, 0), "truth, 0, 90, 180, 270° from the photo; colours, then normals")
+    return [first, *(Figure(strip(p.around, 1), variant) for variant, p in drawn)]
+
+
 def _scene(made: Sequence[tuple[SceneResult, ScenePictures | None]]) -> Section:
     """One scene under one protocol: input and truth, then each variant's result beside the other ones'."""
     first, drawn = made[0][0], [(r.variant, p) for r, p in made if p is not None]
     figures = [Figure(drawn[0][1].photo, "input"), Figure(drawn[0][1].truth, "truth")] if drawn else []
     figures += [Figure(p.result, variant or "result") for variant, p in drawn]
-    around = "0, 90, 180, 270° from the photo; rows: truth, result, normals of the truth, normals of the result"
-    figures += [Figure(p.around, f"{variant}: {around}" if variant else around) for variant, p in drawn]
+    figures += _around(drawn)
     rows, told = [], ""
     for result, _ in made:
         values = row(result.metrics) if result.metrics else {}
