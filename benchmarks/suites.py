@@ -14,7 +14,7 @@ from typing import Any
 
 COLUMNS = {
     "cd_cm": ("CD [cm]", 2), "p2s_cm": ("P2S [cm]", 2), "nc": ("NC", 3), "f1cm": ("F@1cm [%]", 1), "bbox_iou": ("IoU", 3), "cp": ("CP", 3),
-    "psnr": ("PSNR [dB]", 2), "ssim": ("SSIM", 3), "occ_psnr": ("Occ. PSNR [dB]", 2), "normal_l2": ("Normal L2", 3), "unseen_cd_cm": ("unseen CD [cm]", 2),
+    "psnr": ("PSNR [dB]", 2), "ssim": ("SSIM", 3), "lpips": ("LPIPS", 3), "occ_psnr": ("Occ. PSNR [dB]", 2), "normal_l2": ("Normal L2", 3), "unseen_cd_cm": ("unseen CD [cm]", 2),
     "penetration_mm": ("pen. max [mm]", 2), "contact_recall": ("contact recall", 2), "joint_pa_mpjpe_mm": ("joint PA-MPJPE [mm]", 0),
 }  # fmt: skip
 PROTOCOLS = ("true", "predicted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from huddle3d.bodies import BodyModel
 from huddle3d.geometry import Camera, look_at
 from huddle3d.people._skirt import Skirt, SkirtConfig, _onto_half_ellipse, dress_legs, find_skirt, put_on
+from huddle3d.people.report import skirt_notes
 from huddle3d.render import mask, rasterize
 from huddle3d.scene import BodyParams
 from huddle3d.scene.landmarks import LANDMARK_INDEX
@@ -167,3 +169,9 @@ def test_rays_end_on_the_ellipse_or_just_past_the_middle():
     assert ((u[past] / wide[past]) ** 2 + (v[past] / deep[past]) ** 2 <= 1).all()  # below the other half's surface
     turned = torch.atan2(v, u - centre)
     assert (turned.diff() > 0).all()  # nothing folds over
+
+
+def test_the_report_says_who_was_taken_to_wear_a_skirt():
+    result = SimpleNamespace(bodies=SimpleNamespace(names=("a", "b")), views=SimpleNamespace(skirt_hems=(0.0, 0.8)))
+    (note,) = skirt_notes(result)  # type: ignore[arg-type]
+    assert note.startswith("b: taken to wear a skirt")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -86,7 +86,8 @@ def canonicalise(
     start = apply(T, bodies.vertices)
     camera = camera_in_frame(bodies.camera, T)
     rate = adaptive_rate(start, detail_points(apply(T, bodies.landmarks)))
-    clothed = apply(T, dress_legs(people2d, bodies, config.skirt, body=body)[0])
+    dressed, skirts = dress_legs(people2d, bodies, config.skirt, body=body)
+    clothed = apply(T, dressed)
     targets = crop_targets(people2d.masks, camera, clothed, faces, config.partial.size)
     steps = config.partial.iterations
     seen = _seen(photo, people2d, bodies.camera, camera, T, start, faces, targets, config, observed)
@@ -101,7 +102,8 @@ def canonicalise(
         tick=lambda i: progress(0.75 * (i + 1) / steps, "partial mesh"),
     )
     progress(0.75, "views")
-    return _views(photo, people2d, camera, T, start, partial, faces, config, progress)
+    hems = tuple(0.0 if skirt is None else skirt.hem for skirt in skirts)
+    return replace(_views(photo, people2d, camera, T, start, partial, faces, config, progress), skirt_hems=hems)
 
 
 def _seen(

@@ -15,7 +15,7 @@ from huddle3d.people.pipeline import Reconstruction
 from huddle3d.scene import Scene
 from huddle3d.scene.landmarks import FACE
 
-__all__ = ["face_notes", "report_page"]
+__all__ = ["face_notes", "report_page", "skirt_notes"]
 
 _FACE_SEEN = 0.15
 """Mean confidence of the colours around a face's landmarks below which the photo does not show it."""
@@ -79,6 +79,12 @@ def face_notes(result: Reconstruction, settings: dict[str, Any]) -> list[str]:
     return notes
 
 
+def skirt_notes(result: Reconstruction) -> list[str]:
+    """Whose legs were closed into a skirt, a dress or a long coat."""
+    told = "taken to wear a skirt, a dress or a long coat, because the mask covers the gap between the legs; its back and sides are guesses."
+    return [f"{name}: {told}" for name, hem in zip(result.bodies.names, result.views.skirt_hems) if hem > 0]
+
+
 def report_page(result: Reconstruction, scene: Scene, settings: dict[str, Any]) -> str:
     """The report as one HTML document.
 
@@ -100,7 +106,7 @@ def report_page(result: Reconstruction, scene: Scene, settings: dict[str, Any]) 
                 Figure(from_above(scene.people), "from above; the camera stands below the picture"),
             ],
             _people_table(scene),
-            (*scene.warnings, *everyone, *face_notes(result, settings)),
+            (*scene.warnings, *everyone, *face_notes(result, settings), *skirt_notes(result)),
         ),
         Section(
             "What was seen",

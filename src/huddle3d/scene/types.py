@@ -144,6 +144,8 @@ class ViewSet(Artefact):
     """Reprojected colours of each person."""
     seen_inst: Bool[Tensor, "K N height width"]
     """Where ``rgb_inst`` holds an observed colour."""
+    skirt_hems: tuple[float, ...] = ()
+    """Where each person's skirt, dress or coat ends, as a share of the way from hip to ankle; 0: legs. Empty: nobody looked."""
 
 
 @dataclass(frozen=True)
