@@ -91,6 +91,13 @@ def test_legs_trousers_and_short_skirts_are_none(standing):
     assert standing.find(standing.skirted(0.3)) is None
 
 
+def test_a_gap_above_what_is_covered_is_no_skirt(standing):
+    shown = standing.skirted(1.0)
+    slit = slice(standing.row(0.45), standing.row(0.55))
+    shown[slit] = standing.naked()[slit]
+    assert standing.find(standing.skirted(1.0)) is not None and standing.find(shown) is None
+
+
 def test_who_is_hidden_or_in_a_strange_mask_wears_none(standing):
     shown = standing.skirted(0.9)
     assert standing.find(shown, torch.ones_like(shown)) is None

@@ -274,6 +274,8 @@ def _hem(legs: _Legs, picture: _Picture, config: SkirtConfig) -> float | None:
     gain = torch.where(seen, part.nan_to_num() - 0.6, 0.0)
     last = int((gain.cumsum(0) - gain.flip(0).cumsum(0).flip(0) + gain).argmax())
     above, below = part[: last + 1][seen[: last + 1]], part[last + 1 :][seen[last + 1 :]]
+    if int((above < 0.5).sum()) > 1:
+        return None  # legs that are covered below a visible gap: fitted wider apart than they are, or a mask with something else in it
     if len(above) < config.min_slices or float(above.mean()) < config.covered or (len(below) >= 3 and float(below[:5].mean()) > config.open_below):
         return None
     hem = 1.0 if len(below) < 3 and _covers_ankles(legs, picture, last) else last / (_SLICES - 1)
