@@ -6,10 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from huddle3d.cli import main
+from huddle3d.cli import evaluate, main
 from huddle3d.diffusion.multiview import MULTIVIEW_WEIGHTS, MultiViewModel, save_multiview
 from huddle3d.errors import InputError, WeightsMissingError
-from huddle3d.evaluation import ABLATIONS, SceneResult, ablations, evaluate_scene, evaluation_page, override, paper_tables, results_json
+from huddle3d.evaluation import (
+    ABLATIONS,
+    EvaluationSample,
+    SceneResult,
+    ablations,
+    evaluate_scene,
+    evaluation_page,
+    override,
+    paper_tables,
+    results_json,
+)
 from huddle3d.evaluation.ablations import _TABLES
 from huddle3d.networks import EMBEDDED_64
 from huddle3d.people import PeopleConfig
@@ -121,6 +131,40 @@ def test_page_names_what_was_left_out(results):
     text = evaluation_page(results, [None] * len(results), {}, {"group-data": "no <weights>"})
     assert "Left out: group-only training data: no &lt;weights&gt;" in text and "Table 4, ablations (true bodies)" in text
     assert text.count("<h2>s3, true bodies</h2>") == 1
+
+
+def test_the_command_runs_what_can_run_and_tells_the_rest(results, tmp_path, capsys, monkeypatch):
+    """The reconstruction itself is replaced; what is run, printed and written is the command's own."""
+    asked = []
+
+    def measured(sample, protocol, directory, *, config, variant, others, **_):
+        asked.append((variant, config.complete.method, [o.name for o in others]))
+        return replace(results[0], variant=variant), None
+
+    monkeypatch.setattr(evaluate, "evaluate_sample", measured)
+    monkeypatch.setattr(evaluate, "_synthetic", lambda scenes, seed, body: iter([EvaluationSample("s0", "hug", None, (), None)]))
+    run = [
+        "eval",
+        "people",
+        "--scenes",
+        "1",
+        "--bodies",
+        "true",
+        "--ablations",
+        "--device",
+        "cpu",
+        "--group-data",
+        str(weights(tmp_path, data="groups")),
+    ]
+    own = ["--config.complete.diffusion.weights", str(weights(tmp_path, "own"))]
+    assert main([*run, *own, "--output", str(tmp_path / "o"), "--json", str(tmp_path / "n.json"), "--html", str(tmp_path / "p")]) == 0
+    names = [n for n in ABLATIONS if n != "instance-data"]
+    assert [a[0] for a in asked] == names and {a[0] for a in asked if a[1] == "body-prior"} == {"body-prior"}
+    assert asked[2][2] == ["s0_true_full", "s0_true_body-prior"]
+    shown, tree = capsys.readouterr(), json.loads((tmp_path / "n.json").read_text())
+    assert "Table 4, ablations" in shown.out and "left out: instance-data" in shown.err
+    assert list(tree["variants"]) == names and list(tree["left_out"]) == ["instance-data"]
+    assert "Left out: instance-only training data" in (tmp_path / "p" / "index.html").read_text()
 
 
 def test_options_that_do_not_go_together(tmp_path, capsys):
