@@ -278,6 +278,8 @@ def _hem(legs: _Legs, picture: _Picture, config: SkirtConfig) -> float | None:
         return None  # legs that are covered below a visible gap: fitted wider apart than they are, or a mask with something else in it
     if len(above) < config.min_slices or float(above.mean()) < config.covered or (len(below) >= 3 and float(below[:5].mean()) > config.open_below):
         return None
+    if len(below) < 3 and float(above[-5:].median()) < config.covered:
+        return None  # it opens gradually towards the feet: trousers
     hem = 1.0 if len(below) < 3 and _covers_ankles(legs, picture, last) else last / (_SLICES - 1)
     return hem if hem >= config.min_hem else None
 
