@@ -103,6 +103,14 @@ def test_what_opens_gradually_down_to_the_feet_is_trousers(standing):
     assert standing.find(shown) is None
 
 
+def test_an_edge_below_which_nothing_is_seen_is_no_hem(standing):
+    """Somebody in a dress behind a table: nobody knows where the dress ends."""
+    shown = standing.skirted(0.75)
+    assert standing.find(shown) is not None
+    shown[standing.row(0.75) :] = False
+    assert standing.find(shown) is None
+
+
 def test_a_gap_above_what_is_covered_is_no_skirt(standing):
     shown = standing.skirted(1.0)
     slit = slice(standing.row(0.45), standing.row(0.55))

@@ -281,7 +281,14 @@ def _hem(legs: _Legs, picture: _Picture, config: SkirtConfig) -> float | None:
     if len(below) < 3 and float(above[-5:].median()) < config.covered:
         return None  # it opens gradually towards the feet: trousers
     hem = 1.0 if len(below) < 3 and _covers_ankles(legs, picture, last) else last / (_SLICES - 1)
-    return hem if hem >= config.min_hem else None
+    return hem if hem >= config.min_hem and _legs_below(legs, picture, last) else None
+
+
+def _legs_below(legs: _Legs, picture: _Picture, last: int) -> bool:
+    """Whether below the hem the legs themselves are seen, where the photo tells: else a table hides everything there, and the hem is the table's edge."""
+    step = legs.half[last + 2 :, None] * legs.across[last + 2 :]
+    covered, told, _, _ = picture.at(torch.cat([legs.middle[last + 2 :] - step, legs.middle[last + 2 :] + step]))
+    return int((covered & told).sum()) >= 0.5 * int(told.sum())
 
 
 def _covers_ankles(legs: _Legs, picture: _Picture, last: int) -> bool:
