@@ -10,22 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from huddle3d.bodies import BodyModel
 from huddle3d.geometry import Camera
-from huddle3d.people._filters import distance_to, nearest_pixel
+from huddle3d.people._legs import SLICES, LegPicture, Legs, legs_of
 from huddle3d.people._targets import hidden_by_others
-from huddle3d.render import rasterize
 from huddle3d.scene import Bodies, People2D
-from huddle3d.scene.landmarks import LANDMARK_INDEX
 
 __all__ = ["Skirt", "SkirtConfig", "dress_legs", "find_skirt", "put_on"]
 
-_SLICES = 64
-_LEGS = ("thigh", "shin", "foot", "buttock", "pelvis")
-_ARMS = ("upper_arm", "forearm", "hand")
 _RIM = 0.02
 """Vertices this near the hem, as a share of the leg, are drawn onto it: a straight rim."""
 _OVERLAP_M = 0.06
@@ -59,30 +54,6 @@ class SkirtConfig:
     """Least depth of the skirt as a share of its half width."""
     thickness: float = 0.01
     """How far the cloth stands off in front and behind [m]."""
-
-
-@dataclass(frozen=True)
-class _Legs:
-    """Both legs by slices from hip (0) to ankle (1)."""
-
-    middle: Float[Tensor, "n 3"]
-    """Between the legs [m]."""
-    across: Float[Tensor, "n 3"]
-    """Unit vectors from the left leg to the right."""
-    forward: Float[Tensor, "n 3"]
-    """Unit vectors across both."""
-    half: Float[Tensor, "n"]
-    """Half the distance of the two bones [m]."""
-    rows: tuple[Int[Tensor, "l"], Int[Tensor, "r"]]
-    """Vertices of the left and the right thigh and shin."""
-    slices: tuple[Int[Tensor, "l"], Int[Tensor, "r"]]
-    """Slice of each."""
-    inner: tuple[Float[Tensor, "n"], Float[Tensor, "n"]]
-    """Position of the left and the right leg's inner edge along ``across`` [m]; NaN in slices without vertices."""
-    outer: tuple[Float[Tensor, "n"], Float[Tensor, "n"]]
-    """The same of their outer edges."""
-    depth: tuple[Float[Tensor, "n"], Float[Tensor, "n"]]
-    """How far the body reaches in front of and behind the middle [m]; from the seat downwards never less than above, because cloth hangs."""
 
 
 @dataclass(frozen=True)
@@ -126,102 +97,6 @@ def dress_legs(
     return out, tuple(skirts)
 
 
-def _legs(vertices: Float[Tensor, "V 3"], landmarks: Float[Tensor, "L 3"], body: BodyModel) -> _Legs:
-    bones = [[landmarks[LANDMARK_INDEX[f"{side}_{joint}"]] for joint in ("hip", "knee", "ankle")] for side in ("left", "right")]
-    s = torch.linspace(0, 1, _SLICES, device=vertices.device)
-    lines = [torch.where(s[:, None] < 0.5, torch.lerp(h, k, 2 * s[:, None]), torch.lerp(k, a, 2 * s[:, None] - 1)) for h, k, a in bones]
-    middle = _mean_over((lines[0] + lines[1]) / 2, 13)  # a rounded knee: slices must not cross
-    along = torch.nn.functional.normalize(torch.gradient(middle, dim=0)[0], dim=-1)
-    gap = _mean_over(lines[1] - lines[0], 13)
-    across = gap - (gap * along).sum(-1, keepdim=True) * along
-    half = across.norm(dim=-1) / 2
-    across = torch.nn.functional.normalize(across, dim=-1)
-    forward = torch.linalg.cross(across, along)
-    regions = [
-        torch.tensor([body.region_names.index(f"{side}_{part}") for part in ("thigh", "shin")], device=vertices.device) for side in ("left", "right")
-    ]
-    rows, slices, inner, outer = [], [], [], []
-    seat = torch.tensor([i for i, name in enumerate(body.region_names) if name.endswith(("buttock", "pelvis"))], device=vertices.device)
-    around = torch.isin(body.regions, torch.cat([*regions, seat])).nonzero()[:, 0]
-    at = torch.cdist(vertices[around], middle).argmin(-1)
-    ahead = ((vertices[around] - middle[at]) * forward[at]).sum(-1)
-    depth = [vertices.new_zeros(_SLICES).scatter_reduce(0, at, sign * ahead, "amax").cummax(0).values for sign in (1, -1)]
-    for line, region, sign in zip(lines, regions, (-1.0, 1.0)):
-        mine = torch.isin(body.regions, region).nonzero()[:, 0]
-        where = torch.cdist(vertices[mine], line).argmin(-1)
-        offset = vertices[mine] - middle[where]
-        u = (offset * across[where]).sum(-1)
-        rows.append(mine)
-        slices.append(where)
-        low = -_highest_near(torch.full_like(s, -torch.inf).scatter_reduce(0, where, -sign * u, "amax"))
-        high = _highest_near(torch.full_like(s, -torch.inf).scatter_reduce(0, where, sign * u, "amax"))
-        inner.append(torch.where(low.isfinite(), sign * low, torch.nan))
-        outer.append(torch.where(high.isfinite(), sign * high, torch.nan))
-    return _Legs(
-        middle, across, forward, half, (rows[0], rows[1]), (slices[0], slices[1]), (inner[0], inner[1]), (outer[0], outer[1]), (depth[0], depth[1])
-    )
-
-
-def _highest_near(values: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
-    """Of each slice and its neighbours: slices are thinner than the mesh's edges."""
-    return torch.nn.functional.max_pool1d(values[None, None], 3, 1, 1)[0, 0]
-
-
-def _mean_over(values: Float[Tensor, "n c"], window: int) -> Float[Tensor, "n c"]:
-    """Running mean; at the ends the line is continued straight."""
-    k = window // 2
-    before = 2 * values[:1] - values[1 : k + 1].flip(0)
-    after = 2 * values[-1:] - values[-k - 1 : -1].flip(0)
-    return torch.cat([before, values, after]).unfold(0, window, 1).mean(-1)
-
-
-class _Picture:
-    """What the photo says about points near the legs."""
-
-    def __init__(
-        self,
-        mask: Bool[Tensor, "H W"],
-        hidden: Bool[Tensor, "H W"],
-        camera: Camera,
-        vertices: Float[Tensor, "V 3"],
-        body: BodyModel,
-        trousers_m: float,
-    ) -> None:
-        self.mask, self.hidden, self.camera = mask, hidden, camera
-        shrink = min(1.0, 512 / max(camera.width, camera.height))
-        self.small = camera.resized(max(1, round(camera.width * shrink)), max(1, round(camera.height * shrink)))
-        faces = body.faces.long()
-        face = rasterize(vertices, faces, self.small).face_id[0]
-        region = body.regions[faces[face.clamp_min(0).long(), 0]]
-        arms = torch.tensor([i for i, name in enumerate(body.region_names) if any(a in name for a in _ARMS)], device=region.device)
-        inside = face >= 0
-        metres_per_px = float(self.small.project(vertices)[1].median() / self.small.K[0, 0])
-        self.body = distance_to(inside) * metres_per_px <= trousers_m
-        self.arms = inside & torch.isin(region, arms)
-        self._naked, self._region, self._names = inside, region, body.region_names
-
-    def agreement(self) -> float:
-        """Intersection over union of mask and body, of the pixels whose nearest part of the body is not a leg."""
-        legs = torch.tensor([i for i, name in enumerate(self._names) if any(part in name for part in _LEGS)], device=self._region.device)
-        nearest = self._region.reshape(-1)[nearest_pixel(self._naked)]
-        size = (self.small.height, self.small.width)
-        mask, hidden = (torch.nn.functional.interpolate(m[None, None].float(), size)[0, 0] > 0 for m in (self.mask, self.hidden))
-        above = ~torch.isin(nearest, legs) & ~hidden
-        return float((mask & self._naked & above).sum() / ((mask | self._naked) & above).sum().clamp_min(1))
-
-    def at(self, points: Float[Tensor, "*n 3"]) -> tuple[Bool[Tensor, "*n"], Bool[Tensor, "*n"], Bool[Tensor, "*n"], Bool[Tensor, "*n"]]:
-        """Whether the mask covers a point, whether the photo tells, and whether the body in wide trousers, and its naked arms, cover it."""
-        flat = points.reshape(-1, 3)
-        uv, z = self.camera.project(flat)
-        told = (z > 1e-3) & (uv >= 0).all(-1) & (uv[:, 0] < self.camera.width) & (uv[:, 1] < self.camera.height)
-        x, y = (uv[:, i].nan_to_num().clamp(0, n - 1).long() for i, n in ((0, self.camera.width), (1, self.camera.height)))
-        told &= ~self.hidden[y, x]
-        sx = (x * self.small.width // self.camera.width).clamp_max(self.small.width - 1)
-        sy = (y * self.small.height // self.camera.height).clamp_max(self.small.height - 1)
-        found = (self.mask[y, x], told, self.body[sy, sx], self.arms[sy, sx])
-        return tuple(f.reshape(points.shape[:-1]) for f in found)  # type: ignore[return-value]
-
-
 def find_skirt(
     mask: Bool[Tensor, "H W"],
     hidden: Bool[Tensor, "H W"],
@@ -243,23 +118,23 @@ def find_skirt(
         config: thresholds.
         body: the body model.
     """
-    legs = _legs(vertices, landmarks, body)
-    picture = _Picture(mask, hidden, camera, vertices, body, config.trousers)
+    legs = legs_of(vertices, landmarks, body)
+    picture = LegPicture(mask, hidden, camera, vertices, body, config.trousers)
     hem = _hem(legs, picture, config)
     if hem is None or picture.agreement() < config.min_agreement:
         return None
     sides = [_reach(legs, picture, side, config.max_flare) for side in (0, 1)]
-    rim = round(hem * (_SLICES - 1))
-    down = torch.linspace(0, 1, _SLICES, device=vertices.device) * (legs.middle[1:] - legs.middle[:-1]).norm(dim=-1).sum()
+    rim = round(hem * (SLICES - 1))
+    down = torch.linspace(0, 1, SLICES, device=vertices.device) * (legs.middle[1:] - legs.middle[:-1]).norm(dim=-1).sum()
     least = [(sign * outer).nan_to_num(nan=-torch.inf) for sign, outer in ((-1, legs.outer[0]), (1, legs.outer[1]))]
-    most = [b[: _SLICES // 8].amax() + config.thickness + config.max_slope * down for b in least]
+    most = [b[: SLICES // 8].amax() + config.thickness + config.max_slope * down for b in least]
     left, right = (_smoothed(torch.minimum(r, m), b, rim) for r, m, b in zip(sides, most, least))
     round_enough = config.roundness * (left + right) / 2
     depth = [torch.maximum(d, torch.minimum(torch.maximum(d + config.thickness, round_enough), d[0] + config.max_slope * down)) for d in legs.depth]
     return Skirt(hem, left, right, (_smoothed(depth[0], legs.depth[0], rim), _smoothed(depth[1], legs.depth[1], rim)))
 
 
-def _hem(legs: _Legs, picture: _Picture, config: SkirtConfig) -> float | None:
+def _hem(legs: Legs, picture: LegPicture, config: SkirtConfig) -> float | None:
     """Down to which share of the legs the gap between them is covered."""
     left, right = legs.inner
     share = torch.linspace(0.02, 0.98, 33, device=left.device)
@@ -280,24 +155,24 @@ def _hem(legs: _Legs, picture: _Picture, config: SkirtConfig) -> float | None:
         return None
     if len(below) < 3 and float(above[-5:].median()) < config.covered:
         return None  # it opens gradually towards the feet: trousers
-    hem = 1.0 if len(below) < 3 and _covers_ankles(legs, picture, last) else last / (_SLICES - 1)
+    hem = 1.0 if len(below) < 3 and _covers_ankles(legs, picture, last) else last / (SLICES - 1)
     return hem if hem >= config.min_hem and _legs_below(legs, picture, last) else None
 
 
-def _legs_below(legs: _Legs, picture: _Picture, last: int) -> bool:
+def _legs_below(legs: Legs, picture: LegPicture, last: int) -> bool:
     """Whether below the hem the legs themselves are seen, where the photo tells: else a table hides everything there, and the hem is the table's edge."""
     step = legs.half[last + 2 :, None] * legs.across[last + 2 :]
     covered, told, _, _ = picture.at(torch.cat([legs.middle[last + 2 :] - step, legs.middle[last + 2 :] + step]))
     return int((covered & told).sum()) >= 0.5 * int(told.sum())
 
 
-def _covers_ankles(legs: _Legs, picture: _Picture, last: int) -> bool:
+def _covers_ankles(legs: Legs, picture: LegPicture, last: int) -> bool:
     """Whether the middle between the legs stays covered, or untold, from the last open slice to the ankles."""
     covered, told, _, _ = picture.at(legs.middle[last:])
     return bool((covered | ~told).float().mean() > 0.8)
 
 
-def _reach(legs: _Legs, picture: _Picture, side: int, limit: float) -> Float[Tensor, "n"]:
+def _reach(legs: Legs, picture: LegPicture, side: int, limit: float) -> Float[Tensor, "n"]:
     """How far the mask reaches beside a leg, from the middle [m]; NaN where the photo does not tell: seen along the line of both legs, an arm in front."""
     sign = (-1.0, 1.0)[side]
     steps = torch.arange(0.0, limit + 0.005, 0.005, device=legs.half.device)
@@ -333,12 +208,12 @@ def put_on(skirt: Skirt, vertices: Float[Tensor, "V 3"], landmarks: Float[Tensor
 
     A vertex moves along the ray from its leg's bone until it meets the ellipse or the middle between the legs.
     """
-    legs = _legs(vertices, landmarks, body)
+    legs = legs_of(vertices, landmarks, body)
     out = vertices.clone()
     for rows, slices, reach, sign in zip(legs.rows, legs.slices, (skirt.left, skirt.right), (-1.0, 1.0)):
-        share = slices / (_SLICES - 1)
+        share = slices / (SLICES - 1)
         near_rim = (share - skirt.hem).abs() < _RIM
-        rim = round(skirt.hem * (_SLICES - 1))
+        rim = round(skirt.hem * (SLICES - 1))
         n = torch.where(near_rim, rim, slices)
         lift = legs.middle[n] - legs.middle[slices]
         offset = vertices[rows] + lift - legs.middle[n]
