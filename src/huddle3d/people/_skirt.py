@@ -44,6 +44,8 @@ class SkirtConfig:
     """How far wide trousers may stand off the legs [m]: what the mask covers nearer to the body tells nothing."""
     min_slices: int = 8
     """Slices (of 64 along the leg) in which the gap must be open to the photo."""
+    min_seen: float = 0.8
+    """Share of the legs that the photo must show if it shows no hem."""
     min_hem: float = 0.4
     """Shortest skirt, as a share of the way from hip to ankle; shorter ones hardly differ from the body."""
     max_flare: float = 0.3
@@ -155,8 +157,16 @@ def _hem(legs: Legs, picture: LegPicture, config: SkirtConfig) -> float | None:
         return None
     if len(below) < 3 and float(above[-5:].median()) < config.covered:
         return None  # it opens gradually towards the feet: trousers
+    if len(below) < 3 and _told_down_to(legs, picture) < config.min_seen:
+        return None  # the picture ends before trousers would show themselves
     hem = 1.0 if len(below) < 3 and _covers_ankles(legs, picture, last) else last / (SLICES - 1)
     return hem if hem >= config.min_hem and _legs_below(legs, picture, last) else None
+
+
+def _told_down_to(legs: Legs, picture: LegPicture) -> float:
+    """The lowest share of the legs of which the photo tells."""
+    _, told, _, _ = picture.at(legs.middle)
+    return float(told.nonzero().max()) / (SLICES - 1) if bool(told.any()) else 0.0
 
 
 def _legs_below(legs: Legs, picture: LegPicture, last: int) -> bool:
