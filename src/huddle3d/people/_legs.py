@@ -47,6 +47,13 @@ class Legs:
 
 
 def legs_of(vertices: Float[Tensor, "V 3"], landmarks: Float[Tensor, "L 3"], body: BodyModel) -> Legs:
+    """The legs of one body.
+
+    Args:
+        vertices: world [m].
+        landmarks: world [m]; hips, knees and ankles are used.
+        body: the body model: regions.
+    """
     bones = [[landmarks[LANDMARK_INDEX[f"{side}_{joint}"]] for joint in ("hip", "knee", "ankle")] for side in ("left", "right")]
     s = torch.linspace(0, 1, SLICES, device=vertices.device)
     lines = [torch.where(s[:, None] < 0.5, torch.lerp(h, k, 2 * s[:, None]), torch.lerp(k, a, 2 * s[:, None] - 1)) for h, k, a in bones]

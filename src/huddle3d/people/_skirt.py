@@ -26,6 +26,9 @@ _RIM = 0.02
 _OVERLAP_M = 0.06
 """More than the distance of neighbouring vertices on a leg."""
 _SUNK_M = 0.004
+"""How far each half's edge lies below the other half."""
+_OPEN_ENDS = 3
+"""With fewer open slices below the last covered one, the photo shows no hem."""
 
 
 @dataclass(frozen=True)
@@ -153,13 +156,16 @@ def _hem(legs: Legs, picture: LegPicture, config: SkirtConfig) -> float | None:
     above, below = part[: last + 1][seen[: last + 1]], part[last + 1 :][seen[last + 1 :]]
     if int((above < 0.5).sum()) > 1:
         return None  # legs that are covered below a visible gap: fitted wider apart than they are, or a mask with something else in it
-    if len(above) < config.min_slices or float(above.mean()) < config.covered or (len(below) >= 3 and float(below[:5].mean()) > config.open_below):
+    if len(above) < config.min_slices or float(above.mean()) < config.covered:
         return None
-    if len(below) < 3 and float(above[-5:].median()) < config.covered:
+    no_hem = len(below) < _OPEN_ENDS
+    if not no_hem and float(below[:5].mean()) > config.open_below:
+        return None
+    if no_hem and float(above[-5:].median()) < config.covered:
         return None  # it opens gradually towards the feet: trousers
-    if len(below) < 3 and _told_down_to(legs, picture) < config.min_seen:
+    if no_hem and _told_down_to(legs, picture) < config.min_seen:
         return None  # the picture ends before trousers would show themselves
-    hem = 1.0 if len(below) < 3 and _covers_ankles(legs, picture, last) else last / (SLICES - 1)
+    hem = 1.0 if no_hem and _covers_ankles(legs, picture, last) else last / (SLICES - 1)
     return hem if hem >= config.min_hem and _legs_below(legs, picture, last) else None
 
 
@@ -216,7 +222,17 @@ def _smoothed(values: Float[Tensor, "n"], least: Float[Tensor, "n"], rim: int) -
 def put_on(skirt: Skirt, vertices: Float[Tensor, "V 3"], landmarks: Float[Tensor, "L 3"], *, body: BodyModel) -> Float[Tensor, "V 3"]:
     """The body with its legs, down to the hem, spread onto the skirt: each onto its half of the ellipse of its slice.
 
-    A vertex moves along the ray from its leg's bone until it meets the ellipse or the middle between the legs.
+    A vertex moves along the ray from its leg's bone until it meets the ellipse ``(u / reach)² + (v / depth)² = 1`` of its slice, or the middle between
+    the legs; down the first fifth of the legs the move fades in. Vertices that are no thigh and no shin, or lie below the hem, stay.
+
+    Args:
+        skirt: what to put on.
+        vertices: fitted body, world [m].
+        landmarks: its landmarks, world [m].
+        body: the body model.
+
+    Returns:
+        Vertices, world [m].
     """
     legs = legs_of(vertices, landmarks, body)
     out = vertices.clone()
@@ -225,8 +241,7 @@ def put_on(skirt: Skirt, vertices: Float[Tensor, "V 3"], landmarks: Float[Tensor
         near_rim = (share - skirt.hem).abs() < _RIM
         rim = round(skirt.hem * (SLICES - 1))
         n = torch.where(near_rim, rim, slices)
-        lift = legs.middle[n] - legs.middle[slices]
-        offset = vertices[rows] + lift - legs.middle[n]
+        offset = vertices[rows] - legs.middle[slices]
         u, v = sign * (offset * legs.across[n]).sum(-1), (offset * legs.forward[n]).sum(-1)
         wide, deep = reach[n], torch.where(v > 0, skirt.depth[0][n], skirt.depth[1][n])
         centre = torch.minimum(legs.half[n], 0.8 * wide)
