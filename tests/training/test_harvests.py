@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from huddle3d.errors import InputError
+from huddle3d.training.numbered import MAX_PHOTOS, photo_seed
 from huddle3d.training.surface import CropsConfig, bank, harvest_crops
 from huddle3d.training.views import SceneConfig, ViewsConfig, harvest, harvest_views
 
@@ -51,3 +52,16 @@ def test_missing_sources_are_told_before_a_folder_is_made(case, tmp_path):
         with pytest.raises(InputError):
             run(tmp_path / "bank", 2, config(scenes=scenes))
         assert not (tmp_path / "bank").exists() and made == []
+
+
+@pytest.mark.parametrize("photos", [0, 11])
+def test_photographs_that_seeds_cannot_tell_apart(case, tmp_path, photos):
+    run, config, made = case
+    with pytest.raises(InputError, match="one to 10 photographs"):
+        run(tmp_path / "bank", 1, config(photos=photos))
+    assert not made
+
+
+def test_photo_seeds_are_all_different():
+    seeds = [photo_seed(scene, pose, photo) for scene in (0, 1, 2) for pose in range(100) for photo in range(MAX_PHOTOS)]
+    assert len(set(seeds)) == len(seeds)

@@ -283,6 +283,16 @@ def test_short_training_lowers_the_validation_loss_and_beats_the_baseline(bank, 
     assert end.one_step.psnr_unseen_db > end.baseline.psnr_unseen_db + 2 and end.one_step.outline_iou > end.baseline.outline_iou
 
 
+@pytest.mark.slow
+def test_half_precision_learns_the_same_within_its_rounding(bank, tmp_path):
+    config = replace(CONFIG, per_view_steps=0, unmasked_steps=0)
+    _, whole = train_mvd(bank, tmp_path / "whole", config, steps=6, minutes=5)
+    _, half = train_mvd(bank, tmp_path / "half", replace(config, bf16=True, channels_last=False), steps=6, minutes=5)
+    _, start = train_mvd(bank, tmp_path / "start", config, steps=1, minutes=5)
+    assert half.loss != whole.loss
+    assert abs(half.loss - whole.loss) < 0.25 * abs(start.loss - whole.loss)
+
+
 def test_fresh_upsampler_is_bilinear_and_any_side_will_do():
     torch.manual_seed(0)
     model = ViewUpsampler().eval().requires_grad_(False)

@@ -149,7 +149,7 @@ def views(
         scenes: Scene numbers wanted: solved pairs with their neighbours, single people, groups of three.
         minutes: Begin no further scene after so long.
         workers: Processes.
-        photos: Photographs of each dressed pose.
+        photos: Photographs of each dressed pose, at most 10.
         neighbours: Other poses and builds around each solved pair, each dressed anew.
         assets: Folder with MakeHuman clothes; every other scene then wears them.
         avatars: Share of the people who wear those clothes that are the folder's rigged avatars instead (its folder avatars).

@@ -35,7 +35,7 @@ def crops(
         scenes: Scene numbers wanted: solved pairs with their neighbours, single people, groups of three.
         minutes: Begin no further scene after so long.
         workers: Processes.
-        photos: Photographs of each dressed pose.
+        photos: Photographs of each dressed pose, at most 10.
         neighbours: Other poses and builds around each solved pair, each dressed anew.
         assets: Folder with MakeHuman clothes; every other scene then wears them.
         poses: Pose bank made by `train bank`; half of the pairs are then taken from it instead of solved.

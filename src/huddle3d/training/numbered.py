@@ -14,9 +14,17 @@ from huddle3d.errors import InputError
 from huddle3d.io import prepare_output_dir
 from huddle3d.progress import Progress
 
-__all__ = ["make_numbered"]
+__all__ = ["MAX_PHOTOS", "make_numbered", "photo_seed"]
 
 C = TypeVar("C")
+
+MAX_PHOTOS = 10
+"""Most photographs of a dressed pose that :func:`photo_seed` tells apart."""
+
+
+def photo_seed(scene: int, pose: int, photo: int) -> int:
+    """Seed of a photograph's camera, light and errors: of its scene's seed, of the dressed pose (below 100) and of its own number (below ``MAX_PHOTOS``)."""
+    return 1000 * scene + MAX_PHOTOS * pose + photo
 
 
 def make_numbered(

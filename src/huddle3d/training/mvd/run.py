@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from huddle3d.errors import InputError
 from huddle3d.training.keeper import Keeper, cosine_rate
@@ -36,9 +38,8 @@ class TrainingRun:
     def __init__(self, make: Callable[[], torch.nn.Module], config: RunSettings, device: torch.device, *, learned: str = "") -> None:
         torch.manual_seed(config.seed)
         self.config, self.make = config, make
-        self.accelerator = _accelerate().Accelerator(
-            cpu=device.type == "cpu", mixed_precision="bf16" if config.bf16 else "no", gradient_accumulation_steps=config.accumulate
-        )
+        # the precision is not accelerate's: it allows one for all runs of a process
+        self.accelerator = _accelerate().Accelerator(cpu=device.type == "cpu", mixed_precision="no", gradient_accumulation_steps=config.accumulate)
         model = make()
         if config.channels_last:
             model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -78,9 +79,10 @@ class TrainingRun:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with self.accelerator.accumulate(self.model):
-            with self.accelerator.autocast():
-                loss = loss_of(self.model)
-            self.accelerator.backward(loss)
+            with self._attention():
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+                    loss = loss_of(self.model)
+                self.accelerator.backward(loss)
             for p in self.plain.parameters():
                 if frozen is not None and id(p) in frozen:
                     p.grad = None
@@ -90,6 +92,11 @@ class TrainingRun:
             self.optimiser.zero_grad(set_to_none=True)
         self.keeper.follow()
         return float(loss.detach())
+
+    def _attention(self) -> AbstractContextManager[Any]:
+        """On a CPU in half precision the backward pass of the fused attention is up to six times slower than plain products (37 to 6 ms at 288 × 48 tokens)."""
+        plain = self.config.bf16 and self.device.type == "cpu"
+        return sdpa_kernel(SDPBackend.MATH) if plain else nullcontext()
 
     def average(self) -> Any:
         """The running mean as a network in evaluation mode, on the device."""

@@ -18,7 +18,7 @@ from huddle3d.errors import InputError
 from huddle3d.io import atomic_file, display_name
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import prepare_scene
-from huddle3d.training.numbered import make_numbered
+from huddle3d.training.numbered import MAX_PHOTOS, make_numbered, photo_seed
 from huddle3d.training.surface.crops import CHANNELS, CropConfig, crops_of_photo, encode
 from huddle3d.training.views import SceneConfig, SceneSource, check_sources
 
@@ -48,7 +48,7 @@ def crops_of_index(index: int, config: CropsConfig, source: SceneSource, body: B
     for k, scene in enumerate(source(index)):
         prepared = prepare_scene(scene, body=body)
         for p in range(config.photos):
-            seed = (config.scenes.first_seed + index) * 1000 + 10 * k + p
+            seed = photo_seed(config.scenes.first_seed + index, k, p)
             given, target, enough = crops_of_photo(prepared, body, seed, config.crops, held=config.scenes.held)
             found.append(encode(given, target)[enough])
     return torch.cat(found)
@@ -93,8 +93,11 @@ def harvest_crops(
     Raises:
         InputError: the folder holds something else, or files of another config.
     """
-    if scenes < 1 or workers < 1 or config.photos < 1:
-        raise InputError("A bank needs at least one scene, one photograph and one worker.", next_step="For example --scenes 100 --workers 2.")
+    if scenes < 1 or workers < 1 or not 1 <= config.photos <= MAX_PHOTOS:
+        raise InputError(
+            f"A bank needs at least one scene, one to {MAX_PHOTOS} photographs of each dressed pose and one worker.",
+            next_step="For example --scenes 100 --workers 2.",
+        )
     check_sources(config.scenes)
     folder = make_numbered(output, scenes, config, _work, what="windows", minutes=minutes, workers=workers, progress=progress)
     return read_crop_bank(folder)

@@ -12,7 +12,7 @@ import torch
 from huddle3d.errors import InputError
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import SyntheticScene, caption_group, caption_person, prepare_scene
-from huddle3d.training.numbered import make_numbered
+from huddle3d.training.numbered import MAX_PHOTOS, make_numbered, photo_seed
 from huddle3d.training.views.bank import SetRecord, ViewBank, read_view_bank, write_index, write_shard
 from huddle3d.training.views.sample import SampleConfig, ViewSample, view_sample
 from huddle3d.training.views.scenes import SceneConfig, SceneSource, check_sources
@@ -51,7 +51,7 @@ def views_of_index(index: int, config: ViewsConfig, source: SceneSource, body: B
     for k, scene in enumerate(source(index)):
         prepared = prepare_scene(scene, body=body)
         for p in range(config.photos):
-            seed = (config.scenes.first_seed + index) * 1000 + 10 * k + p
+            seed = photo_seed(config.scenes.first_seed + index, k, p)
             sample = view_sample(prepared, body, seed, config.sample, held=config.scenes.held)
             if sample is not None:
                 samples.append(sample)
@@ -103,8 +103,11 @@ def harvest_views(
     Raises:
         InputError: the folder holds something else, or files of another config.
     """
-    if scenes < 1 or workers < 1 or config.photos < 1:
-        raise InputError("A bank needs at least one scene, one photograph and one worker.", next_step="For example --scenes 100 --workers 2.")
+    if scenes < 1 or workers < 1 or not 1 <= config.photos <= MAX_PHOTOS:
+        raise InputError(
+            f"A bank needs at least one scene, one to {MAX_PHOTOS} photographs of each dressed pose and one worker.",
+            next_step="For example --scenes 100 --workers 2.",
+        )
     check_sources(config.scenes)
     folder = make_numbered(output, scenes, config, _work, what="sets", minutes=minutes, workers=workers, progress=progress)
     write_index(folder, repr(config))
