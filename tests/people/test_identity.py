@@ -286,3 +286,14 @@ def test_a_run_of_two_rounds_repairs_resumes_and_reports(scene, tmp_path, monkey
     assert "is probably of" in named and "--config.identity.rounds 2" in named
     fine = identity_section(replace(result, people2d=scene.people, perceived=None, changes=())).render()
     assert "No limb" in fine and "1.00" in fine and "guess)" not in fine
+
+
+@pytest.mark.parametrize(("width", "height"), [(853, 1280), (1280, 853), (301, 1500), (3, 700)])
+def test_the_report_shows_photos_of_any_shape(scene, width, height):
+    from huddle3d.people._identity_report import owners_picture
+
+    photo = replace(scene.photo, image=torch.full((height, width, 3), 0.5))
+    people = replace(scene.people, masks=torch.zeros(2, height, width, dtype=torch.bool))
+    bodies = replace(scene.bodies, camera=scene.bodies.camera.resized(width, height))
+    shown = owners_picture(photo, people, bodies, scene.body.faces)
+    assert max(shown.shape[:2]) == 640 and abs(shown.shape[0] / height - shown.shape[1] / width) < 1 / width

@@ -13,7 +13,7 @@ from torch import Tensor
 from huddle3d.scene import People2D, Photo
 from huddle3d.scene.landmarks import BODY, SKELETON
 
-__all__ = ["fit_width", "grid", "overlay_people", "overlay_points", "person_colour", "to_uint8"]
+__all__ = ["fit_width", "grid", "overlay_people", "overlay_points", "person_colour", "resized", "to_uint8"]
 
 
 def person_colour(index: int) -> tuple[int, int, int]:
@@ -31,7 +31,11 @@ def fit_width(image: np.ndarray, width: int) -> np.ndarray:
     """Shrink a picture to at most ``width`` columns."""
     if image.shape[1] <= width:
         return image
-    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    return resized(image, width, max(1, round(image.shape[0] * width / image.shape[1])))
+
+
+def resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture of another size."""
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 

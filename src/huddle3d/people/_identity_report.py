@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from huddle3d.people._draw import fit_width, overlay_people, person_colour, to_uint8
+from huddle3d.people._draw import fit_width, overlay_people, person_colour, resized, to_uint8
 from huddle3d.people._html import Figure, Section, table
 from huddle3d.people.identity import LIMBS, IdentityChange, render_ids, repair_identity
 from huddle3d.people.pipeline import Reconstruction
@@ -41,7 +41,7 @@ def owners_picture(photo: Photo, people: People2D, bodies: Bodies, faces: Int[Te
     """The photo tinted by whose mask a pixel is in, with stripes in the colour of the body that is seen there if that is somebody else's."""
     ids = render_ids(bodies, faces, _WIDTH).ids.numpy()
     height, width = ids.shape
-    picture = fit_width(to_uint8(photo.image), width).astype(np.float32)
+    picture = resized(to_uint8(photo.image), width, height).astype(np.float32)
     picture = picture.mean(-1, keepdims=True).repeat(3, -1) * 0.7 + 40
     masks = torch.nn.functional.interpolate(people.masks[:, None].float().cpu(), size=(height, width), mode="area")[:, 0] > 0.5
     rows, columns = np.indices((height, width))
