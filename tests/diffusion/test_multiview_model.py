@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from huddle3d.diffusion import CosineSchedule
 from huddle3d.diffusion.multiview import (
     MULTIVIEW_WEIGHTS,
+    REST_SPREAD,
     MultiViewModel,
     NetworkDenoiser,
     PictureConditions,
@@ -83,7 +84,7 @@ def test_captions_reach_the_network(model):
 
 def test_back_and_left_are_mirrored_for_the_network(model):
     """Of a network that adds nothing to the first completion, the first completion comes out, not mirrored."""
-    silent = dataclasses.replace(model, network=copy.deepcopy(model.network))
+    silent = dataclasses.replace(model, network=copy.deepcopy(model.network), prediction="residual")
     torch.nn.init.zeros_(silent.network.conv_out.weight)
     torch.nn.init.zeros_(silent.network.conv_out.bias)
     seen = []
@@ -93,7 +94,7 @@ def test_back_and_left_are_mirrored_for_the_network(model):
     assert torch.equal(seen[0][:1, :, 3], told[:1, :, 3].flip(-1)) and torch.equal(seen[0][:1, :, 2], told[:1, :, 2])
 
 
-@pytest.mark.parametrize("prediction", ["residual", "x0", "v"])
+@pytest.mark.parametrize("prediction", ["preconditioned", "residual", "x0", "v"])
 def test_what_the_network_tells(model, prediction, rng):
     """One step of each parameterisation from its formula."""
     other = dataclasses.replace(model, prediction=prediction)
@@ -102,11 +103,14 @@ def test_what_the_network_tells(model, prediction, rng):
     noise = torch.randn(1, 2, 6, 4, 16, 16, generator=torch.Generator().manual_seed(1)).expand(3, -1, -1, -1, -1, -1)
     mirror = ViewAdapter().mirror
     text, code = other.text(encode_captions(["", "", ""])), identity_code(torch.tensor([True, False, False]))
+    a, first, s = float(CosineSchedule().alphas_bar()[999]), first_completion(mirror(told, 2)), REST_SPREAD
+    guess = a**0.5 * s**2 / (a * s**2 + 1 - a) * (noise - a**0.5 * first)
     with torch.no_grad():
-        out = other.network(noise, mirror(told, 2), torch.full((3,), 999), text=text, image_embedding=code)
-    a = float(CosineSchedule().alphas_bar()[999])
+        shown = guess / s if prediction == "preconditioned" else noise
+        out = other.network(shown, mirror(told, 2), torch.full((3,), 999), text=text, image_embedding=code)
     expected = {
-        "x0": out, "residual": first_completion(mirror(told, 2)) + out, "v": a**0.5 * noise - (1 - a) ** 0.5 * out,
+        "preconditioned": first + guess + s * ((1 - a) / (a * s**2 + 1 - a)) ** 0.5 * out,
+        "x0": out, "residual": first + out, "v": a**0.5 * noise - (1 - a) ** 0.5 * out,
     }[prediction]  # fmt: skip
     torch.testing.assert_close(made, mirror(expected.clamp(-1.2, 1.2), 2), atol=1e-4, rtol=1e-4)
 

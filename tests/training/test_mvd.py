@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from huddle3d.cli import main
-from huddle3d.diffusion.multiview import SamplerConfig, ViewInputs, Views, read_multiview, save_multiview
+from huddle3d.diffusion.multiview import REST_SPREAD, SamplerConfig, ViewInputs, Views, first_completion, read_multiview, save_multiview
 from huddle3d.errors import InputError, ShapeError
 from huddle3d.networks import MultiViewConfig, UpsamplerConfig, ViewUpsampler
 from huddle3d.people import ViewMaps, condition_of, known_photo, large_pictures, learned_upsampler, read_upsampler, upsampler_guide
@@ -161,15 +161,15 @@ def test_training_data_of_the_ablations(bank, tmp_path):
         train_mvd(bank, tmp_path / "people", CONFIG, data="groups", steps=2, minutes=5)
 
 
-def test_fresh_residual_network_is_the_baseline(bank):
+@pytest.mark.parametrize(("prediction", "steps"), [("preconditioned", 1), ("residual", 1), ("residual", 4)])
+def test_fresh_network_is_the_baseline(bank, prediction, steps):
     batch = batch_of(bank)
-    model = ViewDenoiser(TINY).eval()
-    for steps in (1, 4):
-        found = completed_pictures(sample_views(model, batch, steps, torch.Generator().manual_seed(0)))
-        assert float((found - baseline_pictures(batch.given)).abs().max()) < 1e-4, steps
+    model = ViewDenoiser(TINY, prediction).eval()
+    found = completed_pictures(sample_views(model, batch, steps, torch.Generator().manual_seed(0)))
+    assert float((found - baseline_pictures(batch.given)).abs().max()) < 1e-4
 
 
-@pytest.mark.parametrize("prediction", ["x0", "v"])
+@pytest.mark.parametrize("prediction", ["preconditioned", "x0", "v"])
 def test_network_that_knows_the_truth_is_believed(bank, prediction):
     """What the network tells is turned into clean pictures as its parameterisation says: an oracle's loss is zero, and it is sampled."""
     batch = batch_of(bank)
@@ -178,6 +178,10 @@ def test_network_that_knows_the_truth_is_believed(bank, prediction):
     class Oracle(torch.nn.Module):
         def forward(self, noisy, condition, t, **_):
             a = model.schedule.at(t)[:, :, None, None, None, None]
+            if prediction == "preconditioned":  # "noisy" is the linear guess of the rest, in units of its spread
+                total = a * REST_SPREAD**2 + 1 - a
+                missing = batch.clean - first_completion(batch.condition) - REST_SPREAD * noisy
+                return missing / (REST_SPREAD * ((1 - a) / total).sqrt())
             noise = (noisy - a.sqrt() * batch.clean) / (1 - a).sqrt()
             return batch.clean if prediction == "x0" else a.sqrt() * noise - (1 - a).sqrt() * batch.clean
 
@@ -237,7 +241,7 @@ def test_inference_reads_what_training_wrote_and_samples_as_its_validation(bank,
     torch.nn.init.normal_(model.unet.conv_out.weight, std=0.02)
     save_multiview(tmp_path, "mvd", model.stored({"steps": 3}))
     back = read_multiview(tmp_path, "mvd")
-    assert back.prediction == "residual" and back.note["steps"] == 3
+    assert back.prediction == "preconditioned" and back.note["steps"] == 3
     expected = network_space(sample_views(model, batch, steps, torch.Generator().manual_seed(0)))
     people, told = torch.zeros(0, 6, SIDE, SIDE), (condition_of(batch.given), ["red shirt, blue jeans"])
 

@@ -5,6 +5,7 @@ from huddle3d.diffusion.multiview.denoiser import NetworkDenoiser, PictureCondit
 from huddle3d.diffusion.multiview.foundation import FoundationModel, view_prompts
 from huddle3d.diffusion.multiview.memory import SetMemory, call_bytes, weight_bytes
 from huddle3d.diffusion.multiview.model import MULTIVIEW_WEIGHTS, MultiViewModel, first_completion, load_multiview, read_multiview, save_multiview
+from huddle3d.diffusion.multiview.preconditioning import REST_SPREAD, clean_around
 from huddle3d.diffusion.multiview.published import PublishedNetworks, read_control, read_published, read_unet
 from huddle3d.diffusion.multiview.sampling import Composition, Denoiser, SamplerConfig, sample_views
 from huddle3d.diffusion.multiview.schedule import NoiseSchedule, Prediction, check_prediction
@@ -20,6 +21,7 @@ __all__ = [
     "PictureConditions",
     "Prediction",
     "PublishedNetworks",
+    "REST_SPREAD",
     "SamplerConfig",
     "SetMemory",
     "ViewAdapter",
@@ -27,6 +29,7 @@ __all__ = [
     "Views",
     "call_bytes",
     "check_prediction",
+    "clean_around",
     "first_completion",
     "load_multiview",
     "read_control",

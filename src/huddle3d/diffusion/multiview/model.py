@@ -16,7 +16,8 @@ from torch import Tensor
 from huddle3d.diffusion.multiview.adapter import ViewAdapter
 from huddle3d.diffusion.multiview.denoiser import NetworkDenoiser, PictureConditions
 from huddle3d.diffusion.multiview.memory import SetMemory, weight_bytes
-from huddle3d.diffusion.multiview.sampling import Composition, SamplerConfig, sample_views
+from huddle3d.diffusion.multiview.preconditioning import clean_around
+from huddle3d.diffusion.multiview.sampling import Composition, Denoiser, SamplerConfig, sample_views
 from huddle3d.diffusion.multiview.schedule import NoiseSchedule
 from huddle3d.errors import ShapeError, WeightsMissingError
 from huddle3d.io import display_name
@@ -29,7 +30,7 @@ __all__ = ["MULTIVIEW_WEIGHTS", "MultiViewModel", "first_completion", "load_mult
 MULTIVIEW_WEIGHTS = ("multiview-128", "multiview-64")
 """Names of the embedded weights in the registry, the preferred one first."""
 
-Prediction = Literal["residual", "x0", "v"]
+Prediction = Literal["preconditioned", "residual", "x0", "v"]
 """What an embedded network tells."""
 
 _ADAPTER = ViewAdapter()
@@ -49,13 +50,14 @@ class MultiViewModel:
     """In evaluation mode for :meth:`generate`."""
     text: ClothingText
     """Captions to tokens."""
-    prediction: Prediction = "residual"
-    """``"x0"``: the network tells the clean pictures; ``"v"``: the velocity; ``"residual"``: what is to be added to the first completion."""
+    prediction: Prediction = "preconditioned"
+    """``"x0"``: the network tells the clean pictures; ``"v"``: the velocity; ``"residual"``: what is to be added to the first completion;
+    ``"preconditioned"``: the same beyond a linear guess (:func:`clean_around`)."""
     note: Mapping[str, object] = field(default_factory=dict)
     """How it was trained."""
 
     @staticmethod
-    def fresh(config: MultiViewConfig, prediction: Prediction = "residual") -> MultiViewModel:
+    def fresh(config: MultiViewConfig, prediction: Prediction = "preconditioned") -> MultiViewModel:
         """An untrained model; its random numbers come from torch's global generator."""
         return MultiViewModel(MultiViewUNet(config), ClothingText(config.text_width), prediction)
 
@@ -117,7 +119,7 @@ class MultiViewModel:
         first = first_completion(told.image)
         known = None if photo is None else (_ADAPTER.mirror(photo[0], 1), _ADAPTER.mirror(photo[1], 1))
         made = sample_views(
-            (lambda x, t: first + network(x, t)) if self.prediction == "residual" else network,
+            self._denoiser(network, first),
             (S, D, V, c.channels, condition.shape[-2], condition.shape[-1]),
             self.schedule,
             Composition(_ADAPTER.mirror(people, 1), *(known or (None, None))),
@@ -127,6 +129,14 @@ class MultiViewModel:
             progress=progress,
         )
         return _ADAPTER.mirror(made, 2)
+
+    def _denoiser(self, network: NetworkDenoiser, first: Float[Tensor, "S D V C h w"]) -> Denoiser:
+        """What the schedule's prediction type stands for, from what the network tells."""
+        if self.prediction == "residual":
+            return lambda x, t: first + network(x, t)
+        if self.prediction == "preconditioned":
+            return lambda x, t: clean_around(first, x, self.schedule.at(torch.tensor([t]), x), lambda shown: network(shown, t))
+        return network
 
 
 def first_completion(condition: Float[Tensor, "S D V E h w"]) -> Float[Tensor, "S D V C h w"]:

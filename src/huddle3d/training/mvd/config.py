@@ -9,7 +9,7 @@ from huddle3d.networks import EMBEDDED_64, MultiViewConfig, UpsamplerConfig
 
 __all__ = ["MvdTraining", "Prediction", "RunSettings", "TrainingData", "UpsamplerTraining"]
 
-Prediction = Literal["residual", "x0", "v"]
+Prediction = Literal["preconditioned", "residual", "x0", "v"]
 
 TrainingData = Literal["all", "groups", "people"]
 """Which sets of a bank are learned: all, those of groups, or those of one person. The last two are ablations."""
@@ -47,8 +47,9 @@ class MvdTraining(RunSettings):
 
     network: MultiViewConfig = EMBEDDED_64
     """Sizes of the denoiser."""
-    prediction: Prediction = "residual"
-    """What the network tells: the clean pictures, the velocity, or what is to be added to the baseline's completion (a fresh network then is the baseline)."""
+    prediction: Prediction = "preconditioned"
+    """What the network tells: the clean pictures (x0), the velocity (v), what is to be added to the baseline's completion (residual: a fresh network is the
+    baseline), or to the best linear guess from the baseline and the noisy picture (preconditioned)."""
     sets: int = 6
     """Sets of six views in two domains per step and process: photographs are drawn until they are full, the group of each with its people."""
     per_view_steps: int = 1500

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from huddle3d.diffusion import CosineSchedule
-from huddle3d.diffusion.multiview import Composition, MultiViewModel, SamplerConfig, ViewAdapter, first_completion
+from huddle3d.diffusion.multiview import Composition, MultiViewModel, SamplerConfig, ViewAdapter, clean_around, first_completion
 from huddle3d.diffusion.multiview import sample_views as _sample
 from huddle3d.networks import ClothingText, MultiViewConfig, MultiViewUNet, identity_code
 from huddle3d.people import known_photo
@@ -29,11 +29,11 @@ class ViewDenoiser(nn.Module):
 
     prediction: Prediction
 
-    def __init__(self, config: MultiViewConfig, prediction: Prediction = "residual") -> None:
+    def __init__(self, config: MultiViewConfig, prediction: Prediction = "preconditioned") -> None:
         super().__init__()
         self.config, self.prediction, self.schedule = config, prediction, CosineSchedule()
         self.unet, self.text = MultiViewUNet(config), ClothingText(config.text_width)
-        if prediction == "residual":
+        if prediction in ("residual", "preconditioned"):
             nn.init.zeros_(self.unet.conv_out.weight)
             if self.unet.conv_out.bias is not None:
                 nn.init.zeros_(self.unet.conv_out.bias)
@@ -49,12 +49,19 @@ class ViewDenoiser(nn.Module):
         """The clean pictures that the network believes in, whatever it predicts."""
         views = noisy.shape[2]
         code = identity_code(group, views) if self.config.class_width else None
-        told = self.unet(noisy, condition, time, text=self.text(tokens, views), image_embedding=code).float()
+        text = self.text(tokens, views)
+
+        def network(shown: Tensor) -> Tensor:
+            return self.unet(shown, condition, time, text=text, image_embedding=code).float()
+
+        a = self.schedule.at(time.cpu()).to(noisy)[:, :, None, None, None, None]
+        if self.prediction == "preconditioned":
+            return clean_around(first_completion(condition), noisy, a, network)
+        told = network(noisy)
         if self.prediction == "x0":
             return told
         if self.prediction == "residual":
             return first_completion(condition) + told
-        a = self.schedule.at(time.cpu()).to(noisy)[:, :, None, None, None, None]
         return a.sqrt() * noisy - (1 - a).sqrt() * told
 
     def stored(self, note: dict[str, object]) -> MultiViewModel:
