@@ -186,6 +186,7 @@ def rewrite(path, tensors=lambda t: t, header=lambda h: h):
         (lambda p: rewrite(p, header=lambda h: h | {"kind": "other"}), "header"),
         (lambda p: rewrite(p, header=lambda h: h | {"prediction": "flow"}), "flow"),
         (lambda p: rewrite(p, header=lambda h: h | {"config": {"width": 3}}), "width"),
+        (lambda p: rewrite(p, header=lambda h: h | {"steps": 0}), "called 0 times"),
         (lambda p: save_file({"a": torch.zeros(1)}, str(p)), "header"),
     ],
 )

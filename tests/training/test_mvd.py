@@ -228,6 +228,14 @@ def test_scores_by_hand():
     assert scores.outline_iou == pytest.approx(0.5)
 
 
+def test_the_better_number_of_steps_is_kept(bank, tmp_path):
+    _, report = train_mvd(bank, tmp_path / "run", CONFIG, steps=1, minutes=5)
+    low, high = replace(report.baseline, psnr_unseen_db=10.0), replace(report.baseline, psnr_unseen_db=11.0)
+    assert replace(report, one_step=low, sampled=high).best_steps(6) == 6
+    assert replace(report, one_step=high, sampled=low).best_steps(6) == 1
+    assert read_multiview(tmp_path / "run", "mvd").steps == report.best_steps(CONFIG.sampling_steps)
+
+
 @pytest.mark.parametrize("steps", [1, 4])
 def test_inference_reads_what_training_wrote_and_samples_as_its_validation(bank, tmp_path, steps):
     """The same pictures from the file through the inference's own model, schedule and sampler, for one person whose photo shows two views."""
@@ -239,9 +247,9 @@ def test_inference_reads_what_training_wrote_and_samples_as_its_validation(bank,
     torch.manual_seed(1)
     model = ViewDenoiser(TINY).eval().requires_grad_(False)
     torch.nn.init.normal_(model.unet.conv_out.weight, std=0.02)
-    save_multiview(tmp_path, "mvd", model.stored({"steps": 3}))
+    save_multiview(tmp_path, "mvd", model.stored({"seed": 3}, steps=5))
     back = read_multiview(tmp_path, "mvd")
-    assert back.prediction == "preconditioned" and back.note["steps"] == 3
+    assert back.prediction == "preconditioned" and back.note["seed"] == 3 and back.steps == 5
     expected = network_space(sample_views(model, batch, steps, torch.Generator().manual_seed(0)))
     people, told = torch.zeros(0, 6, SIDE, SIDE), (condition_of(batch.given), ["red shirt, blue jeans"])
 

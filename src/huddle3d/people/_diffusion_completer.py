@@ -64,7 +64,7 @@ class DiffusionConfig:
     guidance: float = 1.0
     """Classifier-free guidance; foundation size only."""
     steps: int = 0
-    """Calls of the network; 0: 12, at foundation size 40."""
+    """Calls of the network; 0: as many as its weights say, at foundation size 40."""
     seed: int = 0
     """Of the noise."""
     wears: tuple[str, ...] = ()
@@ -257,7 +257,7 @@ class DiffusionCompleter:
             ViewAdapter(mirrored=()).instance_masks(views.ids, K, self.model.size),
             captions,
             known_photo(maps),
-            c.sampler(12),
+            c.sampler(self.model.steps),
             generator=torch.Generator().manual_seed(c.seed),
             max_bytes=c.max_bytes(1.5),
             progress=part_of(progress, 0.25, 0.9),

@@ -55,6 +55,8 @@ class MultiViewModel:
     ``"preconditioned"``: the same beyond a linear guess (:func:`clean_around`)."""
     note: Mapping[str, object] = field(default_factory=dict)
     """How it was trained."""
+    steps: int = 12
+    """Calls of the network with which its pictures were best; a young network is best asked once."""
 
     @staticmethod
     def fresh(config: MultiViewConfig, prediction: Prediction = "preconditioned") -> MultiViewModel:
@@ -98,7 +100,7 @@ class MultiViewModel:
             people: disjoint masks of the people in the group's pictures.
             captions: what the people of each set wear; empty where nothing is known.
             photo: the photo's pixels as clean pictures of the colour domain, and where they are seen (S14); None for none.
-            config: default 12 steps.
+            config: default as many steps as are best for it.
             generator: on the CPU.
             max_bytes: memory for weights, pictures and feature maps; less lets fewer sets at a time through the network, with the same result.
             progress: hears every step.
@@ -123,7 +125,7 @@ class MultiViewModel:
             (S, D, V, c.channels, condition.shape[-2], condition.shape[-1]),
             self.schedule,
             Composition(_ADAPTER.mirror(people, 1), *(known or (None, None))),
-            config or SamplerConfig(steps=12),
+            config or SamplerConfig(steps=self.steps),
             generator=generator,
             device=device,
             progress=progress,
@@ -162,6 +164,7 @@ def save_multiview(
         "version": 1,
         "config": dataclasses.asdict(model.network.config),
         "prediction": model.prediction,
+        "steps": model.steps,
         "parts": len(parts),
         "note": dict(model.note),
     }
@@ -204,7 +207,10 @@ def _built(header: dict[str, Any], tensors: dict[str, Tensor]) -> MultiViewModel
     words = {k.removeprefix("text."): v for k, v in tensors.items() if k.startswith("text.")}
     words["words.weight"] = _widened(words["words.weight"], len(VOCABULARY) + 1)
     network = loaded(lambda: MultiViewUNet(config), {k.removeprefix("unet."): v for k, v in tensors.items() if k.startswith("unet.")})
-    return MultiViewModel(network, loaded(lambda: ClothingText(config.text_width), words), header["prediction"], header.get("note", {}))
+    text, steps = loaded(lambda: ClothingText(config.text_width), words), int(header.get("steps", MultiViewModel.steps))
+    if steps < 1:
+        raise ValueError(f"it is called {steps} times")
+    return MultiViewModel(network, text, header["prediction"], header.get("note", {}), steps)
 
 
 def _widened(words: Tensor, count: int) -> Tensor:

@@ -77,7 +77,7 @@ class MvdTraining(RunSettings):
     validation_photos: int = 12
     """Most photographs that are measured."""
     sampling_steps: int = 4
-    """Sampling steps of the validation, beside one."""
+    """Sampling steps of the validation, beside one; the file names the better of both."""
 
 
 @dataclass(frozen=True)

@@ -64,13 +64,14 @@ class ViewDenoiser(nn.Module):
             return first_completion(condition) + told
         return a.sqrt() * noisy - (1 - a).sqrt() * told
 
-    def stored(self, note: dict[str, object]) -> MultiViewModel:
+    def stored(self, note: dict[str, object], steps: int = MultiViewModel.steps) -> MultiViewModel:
         """As the inference knows it and files hold it; the modules are shared.
 
         Args:
             note: how it was trained, kept in the file's header.
+            steps: sampling steps that it is best with.
         """
-        return MultiViewModel(self.unet, self.text, self.prediction, note)
+        return MultiViewModel(self.unet, self.text, self.prediction, note, steps)
 
 
 @torch.no_grad()

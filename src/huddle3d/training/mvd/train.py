@@ -44,6 +44,10 @@ class MvdValidation:
     sampled: Scores
     """As inference samples, with the config's number of steps."""
 
+    def best_steps(self, sampling: int) -> int:
+        """1, or ``sampling`` if so many steps get the unseen colours better."""
+        return sampling if self.sampled.psnr_unseen_db > self.one_step.psnr_unseen_db else 1
+
     def numbers(self) -> dict[str, float]:
         """As one flat table."""
         out = {"loss": self.loss}
@@ -181,7 +185,7 @@ def train_mvd(
     def write(report: MvdValidation) -> None:
         note: dict[str, object] = {"steps": trainer.step, "photos": len(learned.photos), "data": data, "seed": config.seed}
         note |= {k: v for k, v in report.numbers().items() if v == v}
-        save_multiview(folder, "mvd", trainer.average().stored(note), overwrite=True)
+        save_multiview(folder, "mvd", trainer.average().stored(note, report.best_steps(config.sampling_steps)), overwrite=True)
 
     course = Course(
         folder, minutes, steps, 60 * config.validate_every, log, progress, by_the_clock=False, writes=trainer.accelerator.is_main_process
