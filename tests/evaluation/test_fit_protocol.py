@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -75,6 +77,20 @@ def test_kept_numbers_are_read_and_belong_to_their_settings(sample, given, tmp_p
     with pytest.raises(InputError, match="--overwrite"):
         run(sample, tmp_path)
     run(sample, tmp_path, overwrite=True)
+
+
+def test_kept_numbers_belong_to_all_the_code_and_weights_that_made_them(monkeypatch):
+    source = Path(fit_protocol.__file__).parents[1]
+    rooms, used = set(fit_protocol._ROOMS), set()
+    for room in ("fitting", "perception", "people/identity", *rooms - {"evaluation"}):  # the evaluation also draws pages: not all that it imports counts
+        for path in (source / room).rglob("*.py"):
+            used |= set(re.findall(r"^\s*from huddle3d\.(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+    assert used - {"errors", "progress", "people"} <= rooms
+    seen = {}
+    for networks in ("light", "heavy"):
+        monkeypatch.setattr(fit_protocol, "weights_digest", lambda config, networks=networks: networks)
+        seen[networks] = [fit_protocol.fit_identity("key", source, PeopleConfig(), 0) for source in ("true", "predicted")]
+    assert seen["light"][0] == seen["heavy"][0] and seen["light"][1] != seen["heavy"][1]
 
 
 def test_more_rounds_are_measured_as_such(sample, given, truth, monkeypatch, tmp_path):  # noqa: F811

@@ -24,7 +24,7 @@ from huddle3d.evaluation.sample import EvaluationSample
 from huddle3d.fitting import fit, fit_weights_digest
 from huddle3d.io import display_name, write_bytes
 from huddle3d.people import PeopleConfig, agree, plain
-from huddle3d.perception import perceive
+from huddle3d.perception import perceive, weights_digest
 from huddle3d.perception.keypoint_noise import add_keypoint_noise, load_keypoint_noise, pixels_per_metre
 from huddle3d.progress import Progress, silent
 from huddle3d.scene import Bodies, People2D
@@ -40,6 +40,7 @@ _ROOMS = (
     "bodies",
     "compute",
     "contact",
+    "diffusion",
     "evaluation",
     "fitting",
     "geometry",
@@ -88,12 +89,12 @@ def _code_digest() -> str:
 
 
 def fit_identity(sample_key: str, source: FitInput, config: PeopleConfig, seed: int) -> str:
-    """sha256 of everything that a scene's numbers depend on: the sample, what is given, the settings used, the noise table, the code."""
+    """sha256 of everything that a scene's numbers depend on: the sample, what is given, the settings and weights used, the noise table, the code."""
     used = {"fit": plain(config.fit), "weights": fit_weights_digest(config.fit), "seed": config.seed}
     if config.identity.rounds > 1:
         used["identity"] = plain(config.identity)
     if source == "predicted":
-        used["perceive"] = plain(config.perceive)
+        used |= {"perceive": plain(config.perceive), "networks": weights_digest(config.perceive)}
     if source == "noisy":
         used |= {"noise": load_keypoint_noise().digest(), "noise_seed": seed}
     text = json.dumps([sample_key, source, used, _code_digest()], sort_keys=True)
