@@ -213,3 +213,13 @@ def test_embedded_model_is_there_or_its_absence_is_said():
     else:
         with pytest.raises(WeightsMissingError, match="body-prior"):
             load_multiview()
+
+
+def test_everything_is_computed_on_the_models_device_wherever_the_condition_lies():
+    """On ``meta``, which has shapes but no numbers, tensors of another device in any step would be a RuntimeError; only the way back fails."""
+    elsewhere = MultiViewModel.fresh(TINY).to("meta")
+    photo = torch.zeros(1, 6, 4, 16, 16), torch.ones(1, 6, 16, 16)
+    settings = {"config": SamplerConfig(steps=2), "generator": torch.Generator().manual_seed(0)}
+    assert elsewhere.device.type == "meta"
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        elsewhere.generate(condition(1), torch.zeros(0, 6, 16, 16), [""], photo, **settings)

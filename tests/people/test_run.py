@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from huddle3d.errors import HuddleError, InputError, StageError
 from huddle3d.io import read_glb
-from huddle3d.people import STAGES, Given, PeopleConfig, run_photo
+from huddle3d.people import STAGES, Given, PeopleConfig, reconstruct, run_photo
 from huddle3d.people.canonical import CanonicalConfig, PartialConfig
 from huddle3d.people.carve import CarveConfig
 from huddle3d.people.paint import PaintConfig
@@ -112,6 +113,15 @@ test_run.run(scene, Path({str(folder)!r}), Kill(None))
     assert outputs(folder) == outputs(finished[0])
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="shows that nothing but the larger networks goes to the GPU, where there is none")
+def test_only_the_larger_networks_go_to_the_device(scene):
+    """The default is ``auto``, so on a machine with CUDA the main job must not mix tensors of two devices."""
+    listener = Stop("measure")
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct(scene.photo, SMALL, people=scene.people, bodies=scene.bodies, device="cuda", listener=listener)
+    assert [record.name for record in listener.ran] == ["canonical", "complete", "carve", "paint"]
+
+
 def test_a_finished_run_is_resumed_from_its_stages(scene, finished):
     listener = Stop(None)
     before = outputs(finished[0])
@@ -197,8 +207,6 @@ def test_a_defect_in_a_stage_is_named(scene, tmp_path, monkeypatch):
 
 
 def test_bodies_without_people_are_refused(scene):
-    from huddle3d.people import reconstruct
-
     with pytest.raises(InputError, match="without people"):
         reconstruct(scene.photo, bodies=scene.bodies, body=scene.body)
 

@@ -32,7 +32,7 @@ def demo(
         output: Folder for the results; the truth goes to OUTPUT/truth, the numbers to OUTPUT/metrics.json.
         seed: Another scene than the demo's own.
         family: The interaction of that scene.
-        device: auto, cpu, cuda or cuda:N.
+        device: Where the larger networks compute: auto, cpu, cuda or cuda:N.
         overwrite: Replace another run's outputs in the same folder.
         log_format: Messages and progress as text or as JSON lines (stderr).
         config: Every setting of every stage.
@@ -40,7 +40,7 @@ def demo(
     prepare_output_dir(output, overwrite, marker="run.json")
     choice = choose_device(device)
     print_line(f"device: {choice.device} ({choice.reason})", log_format)
-    body = load_body(device=str(choice.device))
+    body = load_body()
     spec = sample_spec(DEMO_SEED if seed is None else seed, family=DEMO_FAMILY if seed is None and family is None else family)
     print_line(f"making the picture: {spec.family}, seed {spec.seed}", log_format)
     sample = render_scene(build_scene(spec, body=body))

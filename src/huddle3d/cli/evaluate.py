@@ -91,7 +91,7 @@ def people(
         dataset: Instead of seeded scenes, the samples of a data set on this machine: a suite that synth wrote, or a published one.
         data: Folder of the data set, unpacked as published; for suite what synth wrote.
         assets: Folder with makehuman, mocap and avatars, for suite: salsa needs it (or HUDDLE3D_ASSETS), the others are dressed from it.
-        device: auto, cpu, cuda or cuda:N.
+        device: Where the larger networks compute: auto, cpu, cuda or cuda:N.
         overwrite: Replace other runs' outputs in the same folders.
         log_format: Messages and progress as text or as JSON lines (stderr).
         config: Every setting of every stage.
@@ -107,7 +107,7 @@ def people(
         prepare_output_dir(html, overwrite, marker="index.html")
     choice = choose_device(device)
     print_line(f"device: {choice.device} ({choice.reason})", log_format)
-    body = load_body(device=str(choice.device))
+    body = load_body()
     protocols: tuple[Protocol, ...] = ("true", "predicted") if bodies == "both" else (bodies,)
     results: list[SceneResult] = []
     pictures: list[ScenePictures | None] = []

@@ -47,7 +47,7 @@ def people(
         weights: NAME=FOLDER …: folders of your own that hold larger networks, for --config.perceive.masks sam2.1-large and the like (docs/how-to/larger-networks.md).
         focal_px: Focal length [px of the original photo]; default EXIF, else a usual field of view.
         max_side: Work on at most this many pixels along the longer side (everything; --config.perceive.max-side is for the networks alone).
-        device: auto, cpu, cuda or cuda:N.
+        device: Where the larger networks compute: auto, cpu, cuda or cuda:N.
         seed: Seed of everything random; the same as --config.seed.
         max_memory: GB for the networks of the view completion; the same as --config.complete.diffusion.max-memory-gb.
         overwrite: Replace another run's outputs in the same folder.
@@ -71,7 +71,7 @@ def people(
         config = replace(config, perceive=replace(config.perceive, weights=(*config.perceive.weights, *weights)))
     choice = choose_device(device)
     print_line(f"device: {choice.device} ({choice.reason})", log_format)
-    body = load_body(device=str(choice.device))
+    body = load_body()
     first_failure = 0
     for photo_path, directory in zip(photos, _directories(photos, output), strict=True):
         try:

@@ -95,9 +95,9 @@ def evaluate_sample(
         sample: the picture and its truth.
         protocol: what is given to the main job.
         directory: of the run; a finished one is not repeated.
-        body: the body model.
+        body: the body model, on the CPU.
         config: of the main job.
-        device: of the main job.
+        device: where the main job's larger networks compute.
         overwrite: replace another run in the folder.
         listener: hears of stages.
         variant: name of ``config`` in the result.

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from huddle3d.bodies import BodyModel
-from huddle3d.diffusion.multiview import FoundationModel, read_control, read_published
+from huddle3d.diffusion.multiview import FoundationModel, Views, read_control, read_published
 from huddle3d.people._body_prior import BodyPrior
 from huddle3d.people._diffusion_completer import DiffusionConfig, completed_views, part_of, view_inputs
 from huddle3d.people._guided_upsampling import resize_views
@@ -68,6 +68,7 @@ class FoundationCompleter:
             max_bytes=c.max_bytes(12.0),
             progress=part_of(progress, 0.1, 0.95),
         )
-        full = resize_views(made, inputs, c.upsampling)
+        home = views.rgb_group.device  # the networks may be elsewhere
+        full = resize_views(Views(made.normals.to(home), made.rgb.to(home), made.alpha.to(home)), inputs, c.upsampling)
         progress(1.0, "views")
         return completed_views(full, self.name)

@@ -85,7 +85,8 @@ def _one_set(network: ViewUpsampler, made: Views, inputs: ViewInputs) -> Views:
     side, size = inputs.rgb.shape[2], network.config.factor * made.alpha.shape[-1]
     guide = _guide(inputs, size)
     small = large_pictures(made.normals[0] * made.alpha[0][..., None], made.rgb[0], made.alpha[0])
-    told = torch.cat([network(s[None], g[None]) for s, g in zip(small, guide)]).float()
+    device = next(network.parameters()).device
+    told = torch.cat([network(s[None].to(device), g[None].to(device)) for s, g in zip(small, guide)]).float().to(guide)
     # a larger view than the network's has the baseline's details, moved by what the network says
     change = interpolate(told - guide[:, 7:], (side, side), mode="bilinear", align_corners=False)
     prior = large_pictures(inputs.prior.normals[0], inputs.prior.rgb[0], inputs.prior.alpha[0])

@@ -55,7 +55,7 @@ class CompleteConfig:
 
 
 def completer_of(config: CompleteConfig, *, device: torch.device | str = "cpu") -> Completer:
-    """The completer that a configuration names.
+    """The completer that a configuration names, its network on the given device.
 
     Raises:
         WeightsMissingError: ``"diffusion"`` without trained weights.
@@ -70,7 +70,13 @@ def completer_of(config: CompleteConfig, *, device: torch.device | str = "cpu") 
 
 
 def complete(
-    views: ViewSet, config: CompleteConfig | None = None, *, body: BodyModel, completer: Completer | None = None, progress: Progress = silent
+    views: ViewSet,
+    config: CompleteConfig | None = None,
+    *,
+    body: BodyModel,
+    completer: Completer | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress = silent,
 ) -> CompletedViews:
     """Complete the views with the given completer, or with the one that the configuration names.
 
@@ -79,6 +85,7 @@ def complete(
         config: names the method.
         body: the body model: its symmetry, regions and faces.
         completer: another one instead.
+        device: where the network that the configuration names computes; the views stay where they are.
         progress: hears how far it is.
 
     Raises:
@@ -86,7 +93,7 @@ def complete(
         WeightsMissingError: the configuration names a network without trained weights.
     """
     config = config or CompleteConfig()
-    completer = completer or completer_of(config, device=views.rgb_group.device)
+    completer = completer or completer_of(config, device=device)
     out = completer(views, body=body, progress=progress)
     for name in ("normals_group", "normals_inst", "rgb_group", "rgb_inst"):
         expected = getattr(views, name).shape

@@ -173,13 +173,13 @@ def reconstruct(
     Args:
         photo: the picture.
         config: resolved configuration.
-        body: parametric body model; default the embedded Anny.
+        body: parametric body model, on the CPU; default the embedded Anny.
         coco: the user's own keypoints and masks for this photo (COCO JSON), instead of the networks.
         people: perception's result, if it is already known (skips ``perceive``).
         bodies: fitted bodies, if they are already known (skips ``fit``; needs ``people``).
         guess: bodies that another system saw in this photo (SAM 3D Body): who is there, and where the fit starts.
         completer: a view-completion network; default the one that ``config.complete`` names.
-        device: where to compute.
+        device: where the larger networks compute (perception's from the hub, the view completion's); bodies, meshes and textures are made on the CPU.
         store: keeps the stages on disk, so that a stopped run resumes with the same result.
         listener: hears about progress.
 
@@ -189,7 +189,7 @@ def reconstruct(
         StageError: nobody was found, or a stage failed; names the stage and the photo.
     """
     config = config or PeopleConfig()
-    body = body or load_body(device=str(device))
+    body = body or load_body()
     if bodies is not None and people is None:
         raise InputError("bodies were given without people.", next_step="Give the People2D that the bodies belong to as well.")
     if guess is not None and photo.focal_px is None:
@@ -244,7 +244,7 @@ def reconstruct(
     completed = run.stage(
         "complete",
         CompletedViews,
-        lambda p: complete(views, c.complete, body=body, completer=completer, progress=p),
+        lambda p: complete(views, c.complete, body=body, completer=completer, device=device, progress=p),
         (views,),
         (c.complete, completer.name if completer else None),
         completion_digest(c.complete.diffusion) if c.complete.method == "diffusion" and completer is None else "",

@@ -68,8 +68,8 @@ def run_photo(
         directory: of the run.
         config: of every stage.
         given: what is known already.
-        body: the body model.
-        device: where to compute.
+        body: the body model, on the CPU.
+        device: where the larger networks compute.
         device_reason: why there; for the report.
         overwrite: replace another run in the folder.
         listener: hears of stages.

@@ -80,6 +80,11 @@ class MultiViewModel:
         """Side of its pictures [px]."""
         return self.network.config.size
 
+    @property
+    def device(self) -> torch.device:
+        """Where its modules are."""
+        return next(self.network.parameters()).device
+
     @torch.no_grad()
     def generate(
         self,
@@ -95,6 +100,8 @@ class MultiViewModel:
     ) -> Float[Tensor, "S D V C h w"]:
         """Complete pictures of all sets. Nothing that goes in or comes out is mirrored.
 
+        Everything is computed on the model's device; the pictures come back on that of the condition.
+
         Args:
             condition: of the group (set 0) and of each person.
             people: disjoint masks of the people in the group's pictures.
@@ -109,9 +116,10 @@ class MultiViewModel:
             ShapeError: sets, views or sizes that do not fit each other.
             ResourceLimitError: not even one set at a time fits into the memory.
         """
-        c, device, (S, D, V) = self.network.config, condition.device, condition.shape[:3]
+        c, device, home, (S, D, V) = self.network.config, self.device, condition.device, condition.shape[:3]
         if len(captions) != S:
             raise ShapeError("captions", (len(captions),), (S,))
+        condition, people = condition.to(device), people.to(device)
         group = torch.zeros(S, dtype=torch.bool, device=device)
         group[0] = S != 2  # of one person both sets show the same: as in training, one person
         told = PictureConditions(_ADAPTER.mirror(condition, 2), self.text(encode_captions(captions).to(device), V), identity_code(group, V))
@@ -119,7 +127,7 @@ class MultiViewModel:
         memory = SetMemory.of(c, S, V, condition.shape[-1], weights=weights, words=told.text.shape[-2])
         network = NetworkDenoiser(self.network, told, sets=memory.sets_at_once(S, max_bytes))
         first = first_completion(told.image)
-        known = None if photo is None else (_ADAPTER.mirror(photo[0], 1), _ADAPTER.mirror(photo[1], 1))
+        known = None if photo is None else (_ADAPTER.mirror(photo[0].to(device), 1), _ADAPTER.mirror(photo[1].to(device), 1))
         made = sample_views(
             self._denoiser(network, first),
             (S, D, V, c.channels, condition.shape[-2], condition.shape[-1]),
@@ -130,7 +138,7 @@ class MultiViewModel:
             device=device,
             progress=progress,
         )
-        return _ADAPTER.mirror(made, 2)
+        return _ADAPTER.mirror(made, 2).to(home)
 
     def _denoiser(self, network: NetworkDenoiser, first: Float[Tensor, "S D V C h w"]) -> Denoiser:
         """What the schedule's prediction type stands for, from what the network tells."""
