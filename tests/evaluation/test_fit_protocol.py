@@ -82,7 +82,8 @@ def test_kept_numbers_are_read_and_belong_to_their_settings(sample, given, tmp_p
 def test_kept_numbers_belong_to_all_the_code_and_weights_that_made_them(monkeypatch):
     source = Path(fit_protocol.__file__).parents[1]
     rooms, used = set(fit_protocol._ROOMS), set()
-    for room in ("fitting", "perception", "people/identity", *rooms - {"evaluation"}):  # the evaluation also draws pages: not all that it imports counts
+    # the evaluation also draws pages: not all that it imports makes numbers
+    for room in ("fitting", "perception", "people/identity", *rooms - {"evaluation"}):
         for path in (source / room).rglob("*.py"):
             used |= set(re.findall(r"^\s*from huddle3d\.(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
     assert used - {"errors", "progress", "people"} <= rooms

@@ -145,7 +145,7 @@ class MultiViewModel:
         if self.prediction == "residual":
             return lambda x, t: first + network(x, t)
         if self.prediction == "preconditioned":
-            return lambda x, t: clean_around(first, x, self.schedule.at(torch.tensor([t]), x), lambda shown: network(shown, t))
+            return lambda x, t: clean_around(first, x, self.schedule.at(torch.tensor([t], device=x.device), x), lambda shown: network(shown, t))
         return network
 
 
