@@ -254,3 +254,32 @@ def test_real_coco_annotations(shared: Path) -> None:
             ys, xs = np.nonzero(person.mask)
             # polygons and boxes of COCO agree to about a pixel
             assert np.abs(np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]) - person.box).max() < 4
+
+
+@pytest.mark.parametrize("counts", [[2**70], [2**62, 2**62, 2**62, 2**62 + 100 * 80], [-(2**70), 2**70 + 100 * 80]])
+def test_run_lengths_beyond_64_bits_are_refused(tmp_path: Path, counts: list[int]) -> None:
+    # the sum of the second one is right modulo 2**64: numpy.repeat would write beyond its memory
+    tree = document()
+    tree["annotations"][0]["segmentation"] = {"size": [80, 100], "counts": counts}
+    with pytest.raises(InputError, match=r"annotations\[0\]\.segmentation"):
+        read_coco(write(tmp_path / "c.json", tree))
+    if min(counts) >= 0:
+        with pytest.raises(ValueError, match="add up"):
+            decode_rle(counts, 80, 100)
+
+
+def test_a_mask_tells_the_size_of_an_image_that_the_file_does_not_tell(tmp_path: Path) -> None:
+    mask = np.zeros((80, 100), bool)
+    mask[20:60, 10:40] = True
+    result = {"image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 40], "segmentation": {"size": [80, 100], "counts": encode_rle(mask)}}
+    person = read_coco(write(tmp_path / "r.json", [result])).select("x", 50, 40).people[0]
+    assert person.mask.shape == (40, 50) and person.box.tolist() == [5, 10, 20, 30]
+
+
+@pytest.mark.parametrize("part", [{"bbox": [600, 100, 200, 500]}, {"keypoints": [700.0, 300.0, 0.9] * 17}])
+def test_annotations_without_a_size_must_lie_in_the_picture(tmp_path: Path, part: dict[str, Any]) -> None:
+    file = read_coco(write(tmp_path / "r.json", [{"image_id": 1, "category_id": 1, **part}]))
+    assert file.select("x", 1280, 960).people
+    with pytest.raises(InputError, match="how large") as error:
+        file.select("x", 640, 480)
+    assert "width and height" in error.value.next_step

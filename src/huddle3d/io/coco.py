@@ -55,7 +55,16 @@ class CocoImage:
     """What was clipped or left out, in words."""
 
     def resized(self, width: int, height: int) -> CocoImage:
-        """The same annotations on the image scaled to another size; :class:`InputError` if its shape differs."""
+        """The same annotations on the image scaled to another size; :class:`InputError` if its shape differs.
+
+        If the file says nothing of the image's size, its pixels are taken for those of the other size; refused if somebody's middle lies outside.
+        """
+        if (self.width, self.height) == (0, 0) and any(_middle_outside(p, width, height) for p in self.people):
+            raise InputError(
+                f"{display_name(self.file_name)}: people are annotated outside of the picture.",
+                why=f"The file does not say how large its image is; the picture is worked on at {width} × {height} pixels.",
+                next_step="Write the image's width and height into the file (images: id, file_name, width, height).",
+            )
         if (self.width, self.height) in ((width, height), (0, 0)):
             return self
         sx, sy = width / self.width, height / self.height
@@ -63,7 +72,9 @@ class CocoImage:
         if abs(sx / sy - 1) > 0.01 + 1 / min(width, height):
             why = f"The annotations are for {self.width} × {self.height} pixels, the picture has {width} × {height}."
             raise InputError(
-                f"{self.file_name}: the annotations do not fit the picture.", why=why, next_step="Annotate the picture as it is shown upright."
+                f"{display_name(self.file_name)}: the annotations do not fit the picture.",
+                why=why,
+                next_step="Annotate the picture as it is shown upright.",
             )
         return replace(self, width=width, height=height, people=tuple(_scaled(p, sx, sy, width, height) for p in self.people))
 
@@ -153,7 +164,9 @@ class _Reader:
         person = CocoPerson(box, score, self._keypoints(entry, where), self._mask(image, entry, where))
         if person.box is None and person.keypoints is None and person.mask is None:
             self._refuse(where, "a person needs a bbox, keypoints or a segmentation")
-        return replace(image, people=(*image.people, person), notes=tuple(notes))
+        # where the file does not say how large the image is, a mask does
+        height, width = (image.height, image.width) if image.width or person.mask is None else person.mask.shape
+        return replace(image, width=width, height=height, people=(*image.people, person), notes=tuple(notes))
 
     def _box(self, image: CocoImage, xywh: list[float], where: str, notes: list[str]) -> NDArray[np.float32]:
         x, y, w, h = xywh
@@ -251,6 +264,17 @@ def _annotation(person: CocoPerson, flags: bool) -> dict[str, Any]:
         out["segmentation"] = {"size": [height, width], "counts": pack_counts(encode_rle(person.mask))}
         out["area"] = int(person.mask.sum())
     return out
+
+
+def _middle_outside(person: CocoPerson, width: int, height: int) -> bool:
+    """Whether the middle of the box, else of the key points that are given, lies outside of a picture."""
+    if person.box is not None:
+        x, y = (person.box[:2] + person.box[2:]) / 2
+    elif person.keypoints is not None and (person.keypoints[:, 2] > 0).any():
+        x, y = person.keypoints[person.keypoints[:, 2] > 0, :2].mean(0)
+    else:
+        return False
+    return not (0 <= x <= width and 0 <= y <= height)
 
 
 def _base(file_name: str) -> str:

@@ -18,11 +18,12 @@ _MAX_GROUPS = 8
 
 def decode_rle(counts: Sequence[int], height: int, width: int) -> NDArray[np.bool_]:
     """(height, width) mask of run lengths; ValueError if they are negative or do not add up to the picture."""
-    runs = np.asarray(counts, dtype=np.int64)
-    if runs.size and runs.min() < 0:
+    if min(counts, default=0) < 0:
         raise ValueError("a run length is negative")
-    if runs.sum() != height * width:
-        raise ValueError(f"the run lengths add up to {runs.sum()}, not to {height} × {width} pixels")
+    total = sum(counts)  # Python's integers: numpy's would wrap round, and numpy.repeat would then write beyond its memory
+    if total != height * width:
+        raise ValueError(f"the run lengths add up to {total}, not to {height} × {width} pixels")
+    runs = np.asarray(counts, dtype=np.int64)
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T
 
