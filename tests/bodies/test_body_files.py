@@ -191,3 +191,26 @@ def test_foreign_and_damaged_npz(models, tmp_path):
         read_bodies_npz(path, "smpl")
     with pytest.raises(InputError, match="cannot be written"):
         write_bodies_npz(tmp_path / "b.npz", bodies_of(models["smpl"], posed(models["smpl"])), models["anny"])
+
+
+def test_numbers_that_bodies_share_are_not_dealt_out_among_them(tmp_path):
+    two = {"global_orient": np.zeros((2, 3)), "body_pose": np.zeros((2, 69)), "transl": np.zeros((2, 3))}
+    np.savez(tmp_path / "a.npz", betas=np.zeros(10), **two)  # one row for a whole motion
+    with pytest.raises(InputError, match="2 bodies"):
+        read_bodies_npz(tmp_path / "a.npz", "smpl")
+    np.savez(tmp_path / "b.npz", betas=np.zeros((2, 10)), **two)
+    assert read_bodies_npz(tmp_path / "b.npz", "smpl").shape.shape == (2, 10)
+
+
+def test_damage_anywhere_in_a_file_of_bodies_is_told(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {"betas": rng.random((2, 10)), "global_orient": rng.random((2, 3)), "body_pose": rng.random((2, 69)), "transl": np.zeros((2, 3))}
+    np.savez_compressed(tmp_path / "a.npz", **arrays)
+    data, refused = (tmp_path / "a.npz").read_bytes(), 0
+    for place in range(0, len(data), 5):
+        (tmp_path / "b.npz").write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+        try:
+            read_bodies_npz(tmp_path / "b.npz", "smpl")
+        except InputError:
+            refused += 1
+    assert refused > len(data) / 10  # most of it is compressed numbers, with their checksum

@@ -80,3 +80,6 @@ def test_hostile_files(tmp_path: Path) -> None:
         z.writestr("pred_keypoints_3d.npy", b"\0" * 50_000_000)
     with pytest.raises(ResourceLimitError, match="bytes"):
         read_body_results(tmp_path / "bomb.npz")
+    (tmp_path / "big.json").write_text('[{"pred_keypoints_3d": [[1' + "0" * 400 + ', 0, 0]], "pred_cam_t": [0, 0, 3], "focal_length": 900}]')
+    with pytest.raises(InputError, match="no array of numbers"):
+        read_body_results(tmp_path / "big.json")

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
@@ -255,3 +255,16 @@ def test_a_wrong_shape_of_a_sparse_tensor_is_damage(tmp_path: Path, shape: list[
     (tmp_path / "v.json").write_text(json.dumps(document))
     with pytest.raises(InputError, match="damaged"):
         View.load(tmp_path / "v")
+
+
+@pytest.mark.parametrize("place", ["at", "values"])
+def test_damaged_places_of_a_sparse_tensor_are_told(place: str, tmp_path: Path) -> None:
+    masks = torch.zeros(2, 600, 600, dtype=torch.bool)
+    masks[:, 100:200, 100:200] = True
+    replace(people2d(), masks=masks).save(tmp_path / "p")
+    tensors = load_file(tmp_path / "p.safetensors")
+    key = f"masks:{place}"
+    tensors[key] = tensors[key][1:] if place == "values" else tensors[key] ^ torch.tensor([1] + [0] * (len(tensors[key]) - 1), dtype=torch.uint8)
+    save_file(tensors, tmp_path / "p.safetensors")
+    with pytest.raises(InputError, match="damaged artefact"):
+        People2D.load(tmp_path / "p")

@@ -65,6 +65,9 @@ def test_command_line_converts_and_names_differences(checkpoint, tmp_path, capsy
     assert caught.value.data["shapes"] == ["param_embedding_pose: (7,) instead of (152,)"]
     assert all(name in str(caught.value) for name in ("human_embedding_h1", "strange.weight", "param_embedding_pose"))
     assert not (tmp_path / "out.safetensors").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        convert("buddi", path, tmp_path / "file" / "out.safetensors")
     capsys.readouterr()
     assert main(["models", "convert", "hmr", str(path)]) == 2
     assert "buddi-unconditional" in capsys.readouterr().err

@@ -16,8 +16,7 @@ from torch import Tensor
 from huddle3d.bodies.load import body_names
 from huddle3d.bodies.model import BodyModel
 from huddle3d.errors import InputError
-from huddle3d.io import display_name, write_bytes
-from huddle3d.io.limits import read_regular_file
+from huddle3d.io import BROKEN_NPZ, display_name, read_regular_file, write_bytes
 from huddle3d.scene import Bodies, BodyParams
 
 __all__ = ["MODEL_LICENCES", "BodiesFile", "body_arrays", "read_bodies_npz", "write_bodies_npz"]
@@ -136,7 +135,7 @@ def read_bodies_npz(path: str | os.PathLike[str], model: str | None = None) -> B
                 raise ValueError(f"unpacks to more than {_MAX_BYTES} bytes")
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files if key not in ("vertices", "faces")}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, KeyError) as e:
+    except BROKEN_NPZ as e:
         raise InputError(f"{name}: not a file of bodies.", why=f"{e}.", next_step="Export it again: huddle3d export RUN --bodies npz.") from e
     kind = str(arrays["model"].reshape(-1)[0]) if arrays.get("model", np.zeros(0)).size else model
     if kind is None or kind not in body_names() or (model is not None and model != kind):
@@ -148,12 +147,19 @@ def read_bodies_npz(path: str | os.PathLike[str], model: str | None = None) -> B
     count = arrays["transl"].reshape(-1, 3).shape[0] if arrays["transl"].size % 3 == 0 else 0
     try:
         poses = [arrays["global_orient"], *(arrays.get(key, np.zeros((count, 3 * n))) for key, n in parts)]
-        pose = np.concatenate([np.asarray(p, np.float64).reshape(count, -1) for p in poses], 1).reshape(count, -1, 3)
-        shape, transl = (np.asarray(arrays[k], np.float64).reshape(count, -1) for k in ("betas", "transl"))
-        expression = np.asarray(arrays.get("expression", np.zeros((count, 0))), np.float64).reshape(count, -1)
+        pose = np.concatenate([_rows(p, count) for p in poses], 1).reshape(count, -1, 3)
+        shape, transl = (_rows(arrays[k], count) for k in ("betas", "transl"))
+        expression = _rows(arrays.get("expression", np.zeros((count, 0))), count)
     except (ValueError, TypeError) as e:
         raise InputError(f"{name}: its arrays do not belong to {count} bodies.", why=f"{e}.") from e
     if not count or not all(np.isfinite(a).all() for a in (pose, shape, transl, expression)):
         raise InputError(f"{name}: holds no bodies, or numbers that are not finite.")
     names = tuple(str(n) for n in arrays["names"].reshape(-1)) if "names" in arrays and arrays["names"].size == count else None
     return BodiesFile(kind, names or tuple(f"person_{k}" for k in range(count)), shape, pose, transl, expression)
+
+
+def _rows(array: np.ndarray, count: int) -> Float[np.ndarray, "K n"]:
+    """One row a body. Numbers that several bodies share (one row of betas for a whole motion) are refused, not dealt out among them."""
+    if count > 1 and array.shape[:1] != (count,):
+        raise ValueError(f"an array of shape {array.shape} has no row for each of them")
+    return np.asarray(array, np.float64).reshape(count, -1)

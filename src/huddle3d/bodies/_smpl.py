@@ -24,6 +24,7 @@ from huddle3d.bodies._smpl_names import JOINTS, landmark_joints, landmark_vertic
 from huddle3d.bodies._unpickle import read_pickled_arrays
 from huddle3d.bodies.model import BodyModel
 from huddle3d.errors import InputError, ResourceLimitError
+from huddle3d.io import BROKEN_NPZ
 
 __all__ = ["read_joint_regressor", "read_smpl"]
 
@@ -119,7 +120,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             raise ResourceLimitError(f"{path}: unpacks to {size} bytes, more than a body model has.", limit=_MAX_BYTES)
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in (*_NEEDED, *_OPTIONAL) if key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as e:
+    except BROKEN_NPZ as e:
         raise InputError(f"{path}: not a readable body model.", why=f"{e}.", next_step="Download the file again from its publisher.") from e
 
 

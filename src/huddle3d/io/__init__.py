@@ -13,12 +13,15 @@ from huddle3d.io.layout import Layout, leading_number, read_arrays
 from huddle3d.io.limits import MAX_JSON_BYTES, display_name, read_regular_file
 from huddle3d.io.mesh_data import MeshData, corner_normals, corner_split
 from huddle3d.io.mhclo import ClothesFile, read_mhclo
+from huddle3d.io.npz import BROKEN_NPZ
 from huddle3d.io.obj import read_obj, write_obj
 from huddle3d.io.ply import read_ply, write_ply
 from huddle3d.io.rgba import read_rgba
+from huddle3d.io.tensors import write_tensors
 from huddle3d.io.video import write_video
 
 __all__ = [
+    "BROKEN_NPZ",
     "BodyResults",
     "BvhMotion",
     "ClothesFile",
@@ -61,5 +64,6 @@ __all__ = [
     "write_image",
     "write_obj",
     "write_ply",
+    "write_tensors",
     "write_video",
 ]

@@ -10,7 +10,6 @@ import io
 import math
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from jaxtyping import Float
 from huddle3d.errors import InputError, ResourceLimitError
 from huddle3d.io.json_files import parse_json
 from huddle3d.io.limits import MAX_IMAGE_BYTES, MAX_JSON_BYTES, display_name, read_regular_file
+from huddle3d.io.npz import BROKEN_NPZ
 
 __all__ = ["BodyResults", "read_body_results"]
 
@@ -98,7 +98,7 @@ def _from_npz(data: bytes, path: str | os.PathLike[str]) -> dict[str, np.ndarray
                 if f"{key}.npy" in archive.namelist():
                     with archive.open(f"{key}.npy") as stream:
                         table[key] = _array(stream.read(_MAX_MEMBER + 1), key, name)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as e:
+    except BROKEN_NPZ as e:
         raise InputError(f"{name}: is no .npz file.", why=str(e), next_step="Save it with numpy.savez, or as .json.") from e
     return table
 
@@ -139,7 +139,7 @@ def _from_json(data: bytes, path: str | os.PathLike[str]) -> dict[str, np.ndarra
                 f"{name}: {key} is missing for {len(people) - len(values)} of {len(people)} people.", next_step="Give it for all or none."
             )
         if values:
-            table[key] = np.stack([_numbers(v, key, name) for v in values]) if _alike(values, key, name) else np.zeros(0)
+            table[key] = _stack([_numbers(v, key, name) for v in values], key, name)
     if isinstance(tree, dict) and tree.get("image_size") is not None:
         table["image_size"] = _numbers(tree["image_size"], "image_size", name)
     return table
@@ -148,15 +148,14 @@ def _from_json(data: bytes, path: str | os.PathLike[str]) -> dict[str, np.ndarra
 def _numbers(value: Any, key: str, name: str) -> np.ndarray:
     try:
         return np.asarray(value, dtype=np.float64)
-    except (ValueError, TypeError) as e:
+    except (ValueError, TypeError, OverflowError) as e:
         raise InputError(f"{name}: {key} is no array of numbers.", why=str(e), next_step="Write nested lists of numbers.") from e
 
 
-def _alike(values: list[Any], key: str, name: str) -> bool:
-    shapes = {_numbers(v, key, name).shape for v in values}
-    if len(shapes) != 1:
+def _stack(values: list[np.ndarray], key: str, name: str) -> np.ndarray:
+    if len({v.shape for v in values}) != 1:
         raise InputError(f"{name}: {key} has other sizes for other people.", next_step="Save the estimator's own arrays.")
-    return True
+    return np.stack(values)
 
 
 def _count(table: Mapping[str, np.ndarray], name: str) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 
 from huddle3d.errors import InputError
 from huddle3d.io.limits import display_name
+from huddle3d.io.npz import BROKEN_NPZ
 
 __all__ = ["Layout", "leading_number", "read_arrays"]
 
@@ -72,5 +71,5 @@ def read_arrays(path: Path, keys: Iterable[str], layout: Layout) -> dict[str, np
             if missing:
                 raise layout.wrong(path, f"It has no array {missing[0]!r}, only {', '.join(data.files)}.")
             return {k: data[k] for k in keys}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as e:
+    except BROKEN_NPZ as e:
         raise InputError(f"{display_name(path)}: damaged array file.", why=f"{e}.", next_step="Unpack it again.") from e

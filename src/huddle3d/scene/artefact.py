@@ -19,12 +19,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from huddle3d.errors import HuddleError, InputError
 from huddle3d.geometry import Camera
-from huddle3d.io import atomic_file, write_bytes
+from huddle3d.io import write_bytes, write_tensors
 
 __all__ = ["Artefact", "Provenance"]
 
@@ -87,15 +87,7 @@ class Artefact:
             data |= _packed(node, tensors[node["tensor"]].detach().cpu().contiguous())
         text = json.dumps(document, indent=1) + "\n"
         stem.with_name(stem.name + ".json").unlink(missing_ok=True)
-        path = stem.with_name(stem.name + ".safetensors")
-        with atomic_file(path, overwrite=True) as tmp:
-            try:
-                tmp.touch()
-                mode = tmp.stat().st_mode
-                save_file(data, str(tmp))
-                tmp.chmod(mode)  # safetensors makes files that only their owner may read
-            except SafetensorError as e:  # how safetensors reports a full disk or a missing folder
-                raise InputError(f"{path}: cannot be written.", why=f"{e}.", next_step="Choose a writable folder with room.") from e
+        write_tensors(stem.with_name(stem.name + ".safetensors"), data, overwrite=True)
         write_bytes(stem.with_name(stem.name + ".json"), text.encode(), overwrite=True)
 
     @classmethod
@@ -187,6 +179,8 @@ def _unpacked(node: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
     if min(shape) < 0 or len(at) != -(-count // 8):
         raise ValueError(f"{key}: {len(at)} bytes of places for the shape {shape}")
     other = torch.from_numpy(np.unpackbits(at.numpy(), count=count).view(np.bool_))
+    if fill.shape != (1,) or values.shape != (int(other.sum()),) or values.dtype != fill.dtype:
+        raise ValueError(f"{key}: {len(values)} values for {int(other.sum())} places")
     flat = fill.repeat(count)
     flat[other] = values
     return flat.reshape(shape)

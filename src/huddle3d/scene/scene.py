@@ -53,7 +53,7 @@ class Scene(Artefact):
     camera: Camera
     """The input camera, in pixels of the work image."""
     focal_source: str
-    """``"exif"``, ``"user"`` or ``"default"`` (then fitted or assumed)."""
+    """As :attr:`Photo.focal_source`; ``"default"`` = fitted or assumed."""
     body_model: str
     """Name of the parametric body model."""
     people: tuple[PersonMesh, ...]

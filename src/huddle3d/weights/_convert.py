@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name
+from huddle3d.io import display_name, write_tensors
 from huddle3d.networks import BuddiConfig, buddi_shapes, codeformer_shapes, spare_buddi_key
 from huddle3d.weights._checkpoint import read_checkpoint
 from huddle3d.weights._registry import cache_dir
@@ -91,9 +91,9 @@ def convert(kind: str, checkpoint: Path, output: Path | None = None, *, overwrit
     if bad:
         raise InputError(f"{display_name(checkpoint)}: {len(bad)} tensors hold numbers that are not finite.", why=_listed(bad))
     output = output or cache_dir() / kind / f"{kind}.safetensors"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(output, overwrite=overwrite) as tmp:
-        save_file(tensors, tmp, metadata={"huddle3d": json.dumps({"kind": kind, "licence": conversion.licence})})
+    with contextlib.suppress(OSError):  # the write below tells it better
+        output.parent.mkdir(parents=True, exist_ok=True)
+    write_tensors(output, tensors, metadata={"huddle3d": json.dumps({"kind": kind, "licence": conversion.licence})}, overwrite=overwrite)
     return Converted(output, len(tensors), tuple(sorted(set(found) - set(wanted))))
 
 

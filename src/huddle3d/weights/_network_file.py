@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name
+from huddle3d.io import display_name, write_tensors
 
 __all__ = ["NetworkKind", "half_precision", "loaded"]
 
@@ -81,9 +80,7 @@ class NetworkKind:
             header: what building the network again needs; values of JSON.
             overwrite: replace a file.
         """
-        text = json.dumps({"kind": self.key, **header})
-        with atomic_file(path, overwrite=overwrite) as tmp:
-            save_file(dict(tensors), tmp, metadata={_HEADER: text})
+        write_tensors(path, tensors, metadata={_HEADER: json.dumps({"kind": self.key, **header})}, overwrite=overwrite)
 
     def read(self, paths: Path | str | os.PathLike[str] | Sequence[Path], build: Callable[[dict[str, Any], dict[str, Tensor]], T]) -> T:
         """What a file, or several that hold one network, describe.
