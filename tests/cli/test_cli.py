@@ -1,5 +1,6 @@
 """The command line answers bad input with a message, an exit code and nothing half-written."""
 
+import io
 import json
 import os
 import struct
@@ -261,3 +262,16 @@ def test_eval_tells_by_its_exit_code_that_nothing_was_measured(tmp_path, monkeyp
 def test_eval_ends_well_if_some_scenes_were_measured(capsys):
     assert exit_status(["", "", ""], "text") == 0 and capsys.readouterr().err == ""
     assert exit_status(["", "nobody was found", ""], "text") == 0 and "1 of 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("args", [["models", "list"], ["--help"]])
+def test_output_that_cannot_show_a_letter_shows_a_question_mark(args, monkeypatch):
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    monkeypatch.setattr(sys, "stdout", pipe)
+    try:
+        code = main(args)
+    except SystemExit as error:  # the parser's way out after its help
+        code = error.code
+    pipe.flush()
+    assert not code
+    assert b"?" in pipe.buffer.getvalue()

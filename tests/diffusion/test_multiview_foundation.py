@@ -196,6 +196,8 @@ UNET, VAE = "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_m
         (InputError, "vae", lambda f: edit_tensors(f / VAE, lambda t: {k: v for k, v in t.items() if "decoder.conv_in" not in k})),
         (InputError, "vae", lambda f: edit_tensors(f / VAE, lambda t: t | {"decoder.conv_in.weight": torch.zeros(2, 4, 3, 3)})),
         (InputError, "unet/config.json", lambda f: (f / "unet/config.json").write_text("{")),
+        (InputError, "unet/config.json", lambda f: (f / "unet/config.json").write_text('{"a":' * 100_000)),
+        (InputError, "can be built", lambda f: edit_json(f / "unet/config.json", lambda c: c | {"norm_num_groups": 7})),
         (InputError, "config.json", lambda f: (f / "image_encoder/config.json").unlink()),
         (InputError, "prediction_type", lambda f: edit_json(f / "scheduler/scheduler_config.json", lambda c: c | {"prediction_type": "flow"})),
         (InputError, "scheduler_config.json", lambda f: (f / "scheduler/scheduler_config.json").unlink()),

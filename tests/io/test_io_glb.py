@@ -212,3 +212,18 @@ def test_every_single_byte_flip_of_the_header_is_answered(glb: Path) -> None:
             read_glb(glb)
         except InputError as error:
             assert "a.glb" in str(error)
+
+
+@pytest.mark.parametrize("component, value", [(5120, -3), (5122, -300), (5126, -1000.0), (5126, float("nan"))])
+def test_indices_must_be_unsigned_integers(tmp_path: Path, component: int, value: float) -> None:
+    write_glb(tmp_path / "a.glb", [cube()])  # textured, so that rows are welded: a negative index would count from the end
+    document, data = gltf_json(tmp_path / "a.glb"), bytearray((tmp_path / "a.glb").read_bytes())
+    accessor = document["accessors"][document["meshes"][0]["primitives"][0]["indices"]]
+    kind = {5120: "i1", 5122: "<i2", 5126: "<f4"}[component]
+    numbers = np.full(accessor["count"], value, kind).tobytes()
+    start = 28 + int.from_bytes(data[12:16], "little") + document["bufferViews"][accessor["bufferView"]]["byteOffset"]
+    data[start : start + len(numbers)] = numbers
+    (tmp_path / "a.glb").write_bytes(data)
+    patch_glb(tmp_path / "a.glb", json.dumps(accessor, separators=(",", ":")).encode(), json.dumps({**accessor, "componentType": component}).encode())
+    with pytest.raises(InputError, match="unsigned"):
+        read_glb(tmp_path / "a.glb")

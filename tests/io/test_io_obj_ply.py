@@ -167,3 +167,9 @@ def test_corner_positions_survive_both(tmp_path: Path) -> None:
     write_obj(tmp_path / "a.obj", mesh)
     write_ply(tmp_path / "a.ply", mesh)
     assert np.allclose(corner_positions(read_obj(tmp_path / "a.obj")), corner_positions(read_ply(tmp_path / "a.ply")), atol=5e-7)
+
+
+def test_obj_words_may_stand_apart_by_tabs(tmp_path: Path) -> None:
+    (tmp_path / "t.obj").write_text("o\tone two\nv\t0 0 0\nv \t1\t0 0\nv\t0 1 0\nf\t1 2 3\n")
+    mesh = read_obj(tmp_path / "t.obj")
+    assert mesh.name == "one two" and mesh.vertices.tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]] and mesh.faces.tolist() == [[0, 1, 2]]

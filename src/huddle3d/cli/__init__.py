@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -29,6 +30,8 @@ EXIT_CODES = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``huddle3d``; returns the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe on Windows, or another locale: "→" becomes "?" instead of a traceback
+        sys.stdout.reconfigure(errors="replace")
     log_format = "json" if "json" in _option(argv, "--log-format") else "text"
     debug = os.environ.get("HUDDLE3D_DEBUG", "") not in ("", "0")
     try:

@@ -31,6 +31,7 @@ __all__ = ["decode_glb", "read_glb"]
 
 _COMPONENTS = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+_INDEX_COMPONENTS = (5121, 5123, 5125)
 _TRIANGLES = 4
 _MAX_INSTANCES = 10_000
 Item = TypeVar("Item")
@@ -136,10 +137,10 @@ class _Reader:
         positions = self._accessor(primitive.attributes["POSITION"], "VEC3")
         vertices = (positions @ T[:3, :3].T + T[:3, 3]).astype(np.float32)
         count = len(vertices)
-        corners = np.arange(count) if primitive.indices is None else self._accessor(primitive.indices, "SCALAR").reshape(-1)
+        corners = np.arange(count) if primitive.indices is None else self._indices(primitive.indices)
         if len(corners) % 3 or len(corners) == 0 or corners.max() >= count:
             self._refuse(f"has broken indices in mesh '{label[:80]}'")
-        faces = corners.astype(np.int64).reshape(-1, 3)
+        faces = corners.reshape(-1, 3)
         if np.linalg.det(T[:3, :3]) < 0:  # a mirroring node turns faces inside out
             faces = faces[:, ::-1].copy()
         uv = self._uv(primitive, count)
@@ -154,6 +155,13 @@ class _Reader:
             vertices, colours = vertices[first[order]], None if colours is None else colours[first[order]]
             faces = rank[inverse.reshape(-1)][faces]
         return mesh_from_file(self.name, label, vertices, faces, uv, faces_uv, texture, colours)
+
+    def _indices(self, index: int) -> NDArray[np.int64]:
+        """Corners of faces: glTF knows unsigned integers only, so none is negative or no number."""
+        corners = self._accessor(index, "SCALAR").reshape(-1)
+        if self.gltf.accessors[index].componentType not in _INDEX_COMPONENTS or self.gltf.accessors[index].normalized:
+            self._refuse(f"has indices (accessor {index}) that are no unsigned integers")
+        return corners
 
     def _uv(self, primitive: Primitive, count: int) -> NDArray[np.float32] | None:
         if "TEXCOORD_0" not in primitive.attributes:

@@ -115,7 +115,7 @@ class _Parsed:
 
     def add(self, line: str) -> None:
         """Take one line; ValueError or IndexError if it is damaged."""
-        key, _, rest = line.strip().partition(" ")
+        key, rest = (*line.strip().split(None, 1), "", "")[:2]
         if key == "v":
             numbers = [float(x) for x in rest.split()]
             if len(numbers) < 3:

@@ -101,7 +101,11 @@ def read_unet(folder: Path) -> MultiViewUNet:
         InputError: damaged, or other names and shapes than its configuration says.
     """
     config = MultiViewConfig.from_published(_settings(folder / "config.json"), name=display_name(folder / "config.json"))
-    network = MultiViewUNet.meta(config)
+    try:
+        network = MultiViewUNet.meta(config)
+    except _ERRORS as e:  # numbers of layers, channels or groups that do not fit each other
+        why = f"{' '.join(str(e).split())[:300]}."
+        raise InputError(f"{display_name(folder / 'config.json')}: describes no network that can be built.", why=why, next_step=_AGAIN) from e
     state: dict[str, Tensor] = {}
     for path in _weights(folder):
         with safe_open(str(path), framework="pt") as file:
@@ -190,7 +194,7 @@ def _settings(path: Path) -> dict[str, object]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it is not an object")
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise InputError(f"{display_name(path)}: absent or damaged.", why=f"{' '.join(str(e).split())[:200]}.", next_step=_AGAIN) from e
     return content
 
