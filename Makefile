@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.huddle3d-ready
 EXTRAS := dev,docs,heic,viewer
+# Where to look for another build of PyTorch first. On Linux the public index has the CUDA build; small and without CUDA:
+#   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 
 .PHONY: setup demo test test-fast lint types imports check docs docs-pictures docs-settings clean
 
@@ -14,7 +17,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt src/huddle3d/weights/registry.toml
 	@test -n "$(PYTHON)" || { echo "huddle3d needs Python 3.11, 3.12 or 3.13 (none found; name one: make PYTHON=/path/to/python3.12 setup)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch==2.13.0
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[$(EXTRAS)]"
 	$(BIN)/huddle3d models fetch blazepose
 	$(BIN)/huddle3d models fetch blazepose-heavy || echo "The set-up goes on without blazepose-heavy: the smaller landmark network of blazepose does its work, less accurately. Try again: $(BIN)/huddle3d models fetch blazepose-heavy"
