@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from huddle3d import cli
@@ -275,3 +276,18 @@ def test_output_that_cannot_show_a_letter_shows_a_question_mark(args, monkeypatc
     pipe.flush()
     assert not code
     assert b"?" in pipe.buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory.\nTried"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_too_little_memory_is_no_defect(error, photo, tmp_path, capsys, monkeypatch):
+    def hungry(*_, **__):
+        raise error
+
+    monkeypatch.setattr(sys.modules["huddle3d.cli.people"], "run_photo", hungry)
+    assert people(tmp_path, photo) == 3
+    assert people(tmp_path, photo, tmp_path / "absent.png") == 3  # the first failure; the other is told, too
+    message = capsys.readouterr().err
+    assert message.count("memory is too small") == 2 and "--max-side" in message and "no such file" in message
+    assert "defect" not in message

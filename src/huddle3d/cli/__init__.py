@@ -17,7 +17,7 @@ EXIT_CODES = {
     0: "done",
     1: "a defect in huddle3d (run again with HUDDLE3D_DEBUG=1 for the traceback), or doctor found something to mend",
     2: "an input or option cannot be used",
-    3: "an input is over a limit",
+    3: "an input is over a limit, or the memory is too small",
     4: "weights are missing",
     5: "a file that needs its licence holder is missing",
     6: "the device is not available",
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(error, log_format)
         return error.exit_code
     except KeyboardInterrupt:
-        _tell(HuddleError("Stopped.", next_step="people, eval, demo, train and synth suite resume when the same command is given again."), log_format)
+        _tell(HuddleError("Stopped.", next_step="people, eval, demo, train and synth resume when the same command is given again."), log_format)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -53,8 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        _tell(HuddleError(f"{type(error).__name__}: {error}", why="This is a defect.", next_step="Set HUDDLE3D_DEBUG=1 and report it."), log_format)
-        return 1
+        from huddle3d.cli.console import unforeseen
+
+        told = unforeseen(error)
+        _tell(told, log_format)
+        return told.exit_code
 
 
 def _tell(error: HuddleError, log_format: str) -> None:

@@ -7,14 +7,15 @@ import sys
 import time
 from typing import Literal, Self
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from huddle3d.errors import HuddleError
+from huddle3d.errors import HuddleError, ResourceLimitError
 from huddle3d.people import StageRecord
 from huddle3d.progress import Progress as ProgressCallback
 
-__all__ = ["LogFormat", "StageProgress", "print_error", "print_line"]
+__all__ = ["LogFormat", "StageProgress", "print_error", "print_line", "unforeseen"]
 
 LogFormat = Literal["text", "json"]
 
@@ -41,6 +42,21 @@ def print_error(error: HuddleError, log_format: LogFormat = "text") -> None:
     for label, text in (("why", error.why), ("next step", error.next_step)):
         if text:
             console.print(f"  {label}: {text}", markup=False)
+
+
+def unforeseen(error: Exception, item: str = "") -> HuddleError:
+    """What is told of an error that no function foresaw: too little memory is the machine's, anything else a defect of ours.
+
+    Args:
+        error: what was raised.
+        item: what was worked on.
+    """
+    start = f"{item}: " if item else ""
+    # torch has an error of its own for GPUs only; on the CPU its allocator says so in words
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+        step = "Close other programs, or ask for less: --max-side 640, --config.perceive.max-people, on a GPU --device cpu (docs/how-to/machine.md)."
+        return ResourceLimitError(f"{start}the memory is too small for this.", why=(str(error).splitlines() or [""])[0], next_step=step)
+    return HuddleError(f"{start}{type(error).__name__}: {error}", why="This is a defect.", next_step="Set HUDDLE3D_DEBUG=1 and report it.")
 
 
 class StageProgress:

@@ -10,10 +10,10 @@ from typing import Annotated
 import tyro
 
 from huddle3d.bodies import load_body
-from huddle3d.cli.console import LogFormat, StageProgress, print_error, print_line
+from huddle3d.cli.console import LogFormat, StageProgress, print_error, print_line, unforeseen
 from huddle3d.compute import choose_device
 from huddle3d.errors import HuddleError, InputError
-from huddle3d.io import safe_name
+from huddle3d.io import display_name, safe_name
 from huddle3d.people import Given, PeopleConfig, run_photo
 from huddle3d.scene import load_photo, read_body_guess
 
@@ -99,9 +99,9 @@ def people(
         except Exception as error:
             if len(photos) == 1:
                 raise
-            text = f"{photo_path}: {type(error).__name__}: {error}"
-            print_error(HuddleError(text, why="This is a defect.", next_step="Set HUDDLE3D_DEBUG=1 and report it."), log_format)
-            first_failure = first_failure or 1
+            told = unforeseen(error, display_name(photo_path))
+            print_error(told, log_format)
+            first_failure = first_failure or told.exit_code
     return first_failure
 
 

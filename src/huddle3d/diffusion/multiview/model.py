@@ -237,6 +237,7 @@ def load_multiview() -> MultiViewModel:
         raise WeightsMissingError(
             "This version embeds no weights for multi-view diffusion.",
             why="They are not trained yet.",
-            next_step='Train a model with `huddle3d train mvd` and name its folder, or complete with the method "body-prior".',
+            next_step="Train a model with `huddle3d train mvd` and name its file (--config.complete.diffusion.weights FILE), or complete with the method "
+            '"body-prior".',
         )
     return read_multiview(weights_path(name), name)
