@@ -1,6 +1,7 @@
 """Variants: the file, the overrides, and what is told about mistakes."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +36,10 @@ def test_settings_are_changed_and_nothing_else(tmp_path):
         ({"a": {"carve.iterations": "many"}}, "int"),
         ({"a": {"carve.iterations": True}}, "int"),
         ({"a": {"carve.iterations": 1.5}}, "int"),
+        ({"a": {"complete.method": "difusion"}}, "body-prior"),
+        ({"a": {"carve.start": 1}}, "partial"),
+        ({"a": {"perceive.tile_levels": ["one"]}}, "tuple"),
+        ({"a": {"complete.diffusion.weights": 3}}, "Path"),
         ({"../a": {}}, "folder"),
         ({"": {}}, "folder"),
         ({}, "variants"),
@@ -46,6 +51,13 @@ def test_settings_are_changed_and_nothing_else(tmp_path):
 def test_mistakes_are_named(tmp_path, tree, told):
     with pytest.raises(InputError, match=told):
         read_variants(write(tmp_path / "v.json", tree), PeopleConfig())
+
+
+def test_a_path_is_named_as_text_and_taken_back_with_null(tmp_path):
+    file = write(tmp_path / "v.json", {"own": {"complete.diffusion.weights": "model.safetensors"}, "embedded": {"complete.diffusion.weights": None}})
+    base = override(PeopleConfig(), "complete.diffusion.weights", Path("other.safetensors"))
+    got = read_variants(file, base)
+    assert got["own"].complete.diffusion.weights == Path("model.safetensors") and got["embedded"].complete.diffusion.weights is None
 
 
 def test_an_int_may_stand_for_a_float():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import types
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ def override(config: Any, path: str, value: Any) -> Any:
     """A copy of a tree of frozen dataclasses with the field at the dotted ``path`` set to ``value``.
 
     Raises:
-        InputError: no such field, a group instead of a field, or a value of another type (an int may stand for a float, a list for a tuple).
+        InputError: no such field, a group instead of a field, or a value of another type or outside of its choices (an int may stand for a float, a
+            list for a tuple, a text for a path).
     """
     name, _, rest = path.partition(".")
     names = [f.name for f in dataclasses.fields(config)] if dataclasses.is_dataclass(config) else []
@@ -31,13 +34,34 @@ def override(config: Any, path: str, value: Any) -> Any:
         return dataclasses.replace(config, **{name: override(old, rest, value)})
     if dataclasses.is_dataclass(old):
         raise InputError(f"{name!r} is a group of settings.", next_step=f"Name one of them: {', '.join(f.name for f in dataclasses.fields(old))}.")
-    if isinstance(old, tuple) and isinstance(value, list):
-        value = tuple(value)
-    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if old is not None and (type(value) is not type(old)):
-        raise InputError(f"The setting {path!r} is {type(old).__name__}, got {value!r}.", next_step=f"Its default is {old!r}.")
+    kind = typing.get_type_hints(type(config))[name]
+    try:
+        value = _fitting(kind, value)
+    except TypeError as e:
+        told = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+        raise InputError(f"The setting {path!r} is {told}, got {value!r}.", next_step=f"Its default is {old!r}.") from e
     return dataclasses.replace(config, **{name: value})
+
+
+def _fitting(kind: Any, value: Any) -> Any:
+    """A value from a file as a field of this annotated type holds it; ``TypeError`` if it cannot."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _fitting(next(a for a in args if a is not types.NoneType), value)
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = args[:1] * len(value) if args[1:] == (...,) else args
+        if len(kinds) == len(value):
+            return tuple(_fitting(k, v) for k, v in zip(kinds, value))
+    elif origin is typing.Literal:
+        if any(type(value) is type(a) and value == a for a in args):
+            return value
+    elif kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    elif kind is float and type(value) is int:
+        return float(value)
+    elif isinstance(kind, type) and type(value) is kind:
+        return value
+    raise TypeError
 
 
 def read_variants(path: str | os.PathLike[str], base: PeopleConfig) -> dict[str, PeopleConfig]:
