@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from huddle3d.errors import HuddleError, InputError, StageError
+from huddle3d.errors import HuddleError, InputError, ShapeError, StageError
 from huddle3d.io import read_glb
-from huddle3d.people import STAGES, Given, PeopleConfig, reconstruct, run_photo
+from huddle3d.people import STAGES, Given, PeopleConfig, RunStore, StageRecord, reconstruct, run_photo
 from huddle3d.people.canonical import CanonicalConfig, PartialConfig
 from huddle3d.people.carve import CarveConfig
 from huddle3d.people.paint import PaintConfig
 from huddle3d.progress import silent
-from huddle3d.scene import read_scene_json
+from huddle3d.scene import Bodies, Provenance, read_scene_json
 
 SMALL = PeopleConfig(
     canonical=CanonicalConfig(size=96, partial=PartialConfig(iterations=3, size=64)),
@@ -209,6 +209,24 @@ def test_a_defect_in_a_stage_is_named(scene, tmp_path, monkeypatch):
 def test_bodies_without_people_are_refused(scene):
     with pytest.raises(InputError, match="without people"):
         reconstruct(scene.photo, bodies=scene.bodies, body=scene.body)
+
+
+def test_what_does_not_belong_together_is_refused(scene):
+    """Stages pair people and bodies by their row: in another order everybody would get the other one's pixels."""
+    turned = replace(scene.bodies, names=scene.bodies.names[::-1])
+    with pytest.raises(InputError, match="not those of the given people"):
+        reconstruct(scene.photo, people=scene.people, bodies=turned, body=scene.body)
+    with pytest.raises(ShapeError, match="masks"):
+        reconstruct(scene.photo, people=replace(scene.people, masks=scene.people.masks[:, 1:]), body=scene.body)
+
+
+@pytest.mark.parametrize("cost", ["[]", "null", "{}", "{"])
+def test_a_damaged_record_of_costs_is_no_stage(scene, tmp_path, cost):
+    store, made_from = RunStore(tmp_path), Provenance("fit", "a", "b", "c", "d")
+    store.save("fit", scene.bodies, made_from, StageRecord("fit", 1.0, 2.0))
+    assert store.load("fit", Bodies, made_from) is not None
+    (tmp_path / "stages" / "fit.cost").write_text(cost)
+    assert store.load("fit", Bodies, made_from) is None
 
 
 def test_stages_of_another_run_are_taken_over_where_nothing_differs(scene, finished, tmp_path):

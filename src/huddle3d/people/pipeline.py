@@ -11,7 +11,7 @@ import torch
 
 from huddle3d.bodies import BodyModel, load_body
 from huddle3d.compute import measure
-from huddle3d.errors import HuddleError, InputError, StageError
+from huddle3d.errors import HuddleError, InputError, ShapeError, StageError
 from huddle3d.fitting import FitConfig, fit, fit_weights_digest
 from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
 from huddle3d.people._diffusion_completer import completion_digest
@@ -154,6 +154,22 @@ class _Run:
         return value, StageRecord(name, cost.seconds, cost.peak_mb)
 
 
+def _check_given(photo: Photo, people: People2D | None, bodies: Bodies | None) -> None:
+    """What is given must belong together: stages pair people and bodies by their row, masks and photo by their pixel."""
+    if people is not None and people.masks.shape[1:] != photo.image.shape[:2]:
+        raise ShapeError("masks", people.masks.shape, ("K", *photo.image.shape[:2]))
+    if bodies is None:
+        return
+    if people is None:
+        raise InputError("bodies were given without people.", next_step="Give the People2D that the bodies belong to as well.")
+    if bodies.names != people.names:
+        raise InputError(
+            "The given bodies are not those of the given people.",
+            why=f"Bodies: {', '.join(bodies.names)}; people: {', '.join(people.names)}.",
+            next_step="Give both with the same names, in the same order.",
+        )
+
+
 def reconstruct(
     photo: Photo,
     config: PeopleConfig | None = None,
@@ -184,14 +200,14 @@ def reconstruct(
         listener: hears about progress.
 
     Raises:
-        InputError: a given input does not fit the photo.
+        InputError: a given input does not fit the photo, or given bodies are not those of the given people.
+        ShapeError: masks of another size than the photo.
         WeightsMissingError: people must be looked for, and the networks have not been fetched.
         StageError: nobody was found, or a stage failed; names the stage and the photo.
     """
     config = config or PeopleConfig()
     body = body or load_body()
-    if bodies is not None and people is None:
-        raise InputError("bodies were given without people.", next_step="Give the People2D that the bodies belong to as well.")
+    _check_given(photo, people, bodies)
     if guess is not None and photo.focal_px is None:
         photo = replace(photo, focal_px=guess.focal_px, focal_source="bodies")
     picture = photo

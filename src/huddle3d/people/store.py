@@ -83,7 +83,7 @@ class RunStore:
             value, made_from = cls.load_with_provenance(stem)
             record = json.loads(stem.with_suffix(".cost").read_text(encoding="utf-8"))
             cost = StageRecord(stage, float(record["seconds"]), float(record["peak_mb"]), resumed=True)
-        except (InputError, OSError, ValueError, KeyError):
+        except (InputError, OSError, ValueError, KeyError, TypeError):
             return None
         return (value, cost) if made_from == provenance else None
 
