@@ -1,4 +1,5 @@
 import http.client
+import urllib.request
 
 import numpy as np
 import pytest
@@ -36,6 +37,15 @@ def test_without_the_link_nothing_is_served(viewer):
     response, body = ask(viewer, "/")
     assert response.status == 403
     assert b"link" in body
+
+
+def test_the_proof_of_the_gate_goes_past_proxies(viewer, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers there
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of its first use
+    viewer._prove_gate()
 
 
 def test_the_link_opens_the_viewer(viewer):
