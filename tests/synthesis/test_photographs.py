@@ -14,6 +14,7 @@ from huddle3d.render import rasterize
 from huddle3d.scene import Bodies, BodyParams, PersonMesh
 from huddle3d.synthesis import Shot, SyntheticScene, photographs, prepare_scene, render_scene, sample_spec, sample_style, view_cameras, write_sample
 from huddle3d.synthesis.noise import cell_tone, fractal_noise
+from huddle3d.synthesis.pictures import lens as lens_module
 from huddle3d.synthesis.pictures.backdrop import draw_backdrop
 from huddle3d.synthesis.pictures.lens import _moved, expose, gain
 from huddle3d.synthesis.pictures.lighting import lit_backdrop, shade_config
@@ -190,6 +191,14 @@ def test_exposure_white_balance_and_contrast():
     noisy = expose(torch.full((64, 64, 3), 0.2), dataclasses.replace(plain, noise=0.01, chroma_noise=0.02), 3)
     assert torch.equal(noisy, expose(torch.full((64, 64, 3), 0.2), dataclasses.replace(plain, noise=0.01, chroma_noise=0.02), 3))
     assert 0.005 < float(noisy.std()) < 0.05
+
+
+@pytest.mark.parametrize("backend", ["warp", "torch"])
+def test_the_strongest_contrast_that_a_scene_file_may_ask_for_is_a_picture(monkeypatch, backend):
+    monkeypatch.setattr(lens_module, "kernel_backend", lambda: backend)
+    ramp = torch.linspace(0, 1, 64).expand(8, 64)[..., None].expand(8, 64, 3)
+    harsh = expose(ramp, LensSpec(0.01, 0.5, 0.1, 95, contrast=2.0), 0)
+    assert bool(torch.isfinite(harsh).all()) and float(harsh[:, :4].max()) < 0.1
 
 
 def test_the_floor_colours_the_light_from_below():

@@ -86,7 +86,7 @@ def expose(light: Float[Tensor, "height width 3"], lens: LensSpec, seed: int) ->
     """The sensor's picture, sRGB in [0, 1], of light that was scaled by :func:`gain`; the same seed gives the same noise on every device."""
     image = srgb_from_linear(_moved(light, lens) if lens.motion_px > 0 else light)
     if lens.contrast != 0:
-        image = torch.lerp(image, image * image * (3 - 2 * image), lens.contrast)
+        image = torch.lerp(image, image * image * (3 - 2 * image), lens.contrast).clamp_min(0)  # beyond 1 the curve dips below black
     height, width, _ = image.shape
     image, taps, noise = image.contiguous(), _taps(lens).to(image), _noise(height, width, lens, seed).to(image)
     if kernel_backend() == "torch":
