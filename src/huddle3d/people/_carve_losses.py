@@ -22,7 +22,7 @@ def normal_loss(target: Float[Tensor, "N H W 3"], rendered: Float[Tensor, "N H W
 
 
 def shrink_views(image: Float[Tensor, "*n H W c"], size: int) -> Float[Tensor, "*n size size c"]:
-    """Area-averaged pictures of side ``size``; never enlarged beyond what bilinear interpolation gives."""
+    """Area-averaged pictures of side ``size``; larger than they are, their pixels are repeated."""
     lead, (h, w, c) = image.shape[:-3], image.shape[-3:]
     flat = image.reshape(-1, h, w, c).permute(0, 3, 1, 2)
     return torch.nn.functional.interpolate(flat, size=(size, size), mode="area").permute(0, 2, 3, 1).reshape(*lead, size, size, c)

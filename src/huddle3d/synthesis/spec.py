@@ -294,7 +294,7 @@ class LensSpec:
     motion_deg: float = 0.0
     """Its direction in the picture [deg]; 0 = to the right."""
     chroma_noise: float = 0.0
-    """Standard deviation of smooth colour noise, sRGB units."""
+    """Standard deviation of smooth colour noise, sRGB units; it comes with ``noise``, and without that there is none."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Crate:
 
 
 def place_crates(spec: BackdropSpec) -> list[Crate]:
-    """Up to five pieces along the wall, and a table or sofa's arm now and then; none in other places."""
+    """Five pieces along the wall of a furnished room or a loft; none in other places."""
     if spec.kind not in ("furnished", "loft"):
         return []
     crates, at = [], -3.2
