@@ -2,6 +2,8 @@
 
     python benchmarks/suites.py heldout.json salsa.json crowd.json hard.json > tables.md
 
+A suite may be in several files, for example one for each kind of bodies.
+
 One table of all suites (medians with 95 % bootstrap intervals), one of their classes, one of the interaction levels, and one row a scene of each suite.
 """
 
@@ -72,10 +74,10 @@ def groups(trees: list[dict[str, Any]], key: str, word: str) -> None:
     print_table(["suite", word, "bodies", "scenes", *(h for h, _ in COLUMNS.values())], rows)
 
 
-def each(tree: dict[str, Any]) -> None:
+def each(scenes: list[dict[str, Any]]) -> None:
     """One row a scene."""
     rows = []
-    for s in tree["scenes"]:
+    for s in scenes:
         tail = (
             ["failed: " + s["failure"]]
             if s["failure"]
@@ -88,7 +90,7 @@ def each(tree: dict[str, Any]) -> None:
 def main() -> None:
     """Print everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", type=Path, nargs="+", help="JSON files, one a suite")
+    parser.add_argument("files", type=Path, nargs="+", help="JSON files of suites")
     options = parser.parse_args()
     trees = [json.loads(path.read_text(encoding="utf-8")) for path in options.files]
     print("## All suites\n")
@@ -97,9 +99,9 @@ def main() -> None:
     groups(trees, "by_family", "class")
     print("## By interaction level of the truth\n")
     groups(trees, "by_level", "level")
-    for tree in trees:
-        print(f"## {tree['suite']}, scene by scene\n")
-        each(tree)
+    for suite in dict.fromkeys(tree["suite"] for tree in trees):
+        print(f"## {suite}, scene by scene\n")
+        each([scene for tree in trees if tree["suite"] == suite for scene in tree["scenes"]])
 
 
 if __name__ == "__main__":
