@@ -9,6 +9,7 @@ import torch
 from scenes import HEIGHT, WIDTH, camera, observe_truth, photo, stand
 from tiny_body import TinyBody
 
+from huddle3d.bodies import load_body
 from huddle3d.fitting import FitConfig
 from huddle3d.fitting._contact_term import PersonPenetration, deepest_mm
 from huddle3d.fitting._depth_order import OrderPairs, wrong_order
@@ -30,7 +31,7 @@ from huddle3d.fitting._observations import BONES, bone_matrix, observe, occluded
 from huddle3d.fitting._state import Frame, Variables, project_view
 from huddle3d.fitting._world import to_world, world_camera
 from huddle3d.geometry import Camera, apply, so3_exp
-from huddle3d.scene import People2D
+from huddle3d.scene import BodyParams, People2D
 from huddle3d.scene.landmarks import LANDMARK_INDEX, NUM_LANDMARKS
 from huddle3d.synthesis.pictures.photograph import _landmarks3d
 
@@ -307,3 +308,14 @@ def test_synthetic_truth_is_read_as_it_stands():
     true_bones = torch.nn.functional.normalize(bone_matrix() @ view, dim=-1)
     known = (bone_matrix() @ view).norm(dim=-1) > 1e-4
     assert float((observed.bones - true_bones)[known].abs().max()) < 1e-5
+
+
+def test_of_whom_nothing_is_known_is_an_adult_of_average_stature():
+    body = load_body()
+    frame = Frame.build(body, photo(), FitConfig())
+    zero = torch.zeros(1, 3)
+    average = body(BodyParams(frame.neutral_shape[None], torch.zeros(1, len(body.joint_names), 3), zero, zero[:, :0])).vertices[0]
+    assert float(average[:, 1].max() - average[:, 1].min()) == pytest.approx(1.70, abs=0.005)
+    assert torch.allclose(frame.neutral_shape - frame.shape_offset, body.neutral_shape), "what a regressor tells is about the model's own middle"
+    tiny = TinyBody()
+    assert torch.equal(Frame.build(tiny, photo(), FitConfig()).neutral_shape, tiny.neutral_shape), "other models keep theirs"

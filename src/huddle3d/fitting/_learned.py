@@ -121,7 +121,8 @@ class Learned:
         depth = (-root[:, 2]).clamp_min(0.3)
         ray = root[:, :2] * torch.tensor([1.0, -1.0]) / depth[:, None]
         low, high = frame.shape_limits.unbind(-1)
-        shape = ((frame.neutral_shape + self.answer.shape).clamp(low, high) - frame.neutral_shape) * frame.shape_free
+        told = frame.neutral_shape - frame.shape_offset + self.answer.shape  # told about the model's own middle
+        shape = (told.clamp(low, high) - frame.neutral_shape) * frame.shape_free
         return replace(neutral, R_view_base=self.answer.R_view_root, base_ray=ray, base_depth=depth, pose=self.pose(frame), shape=shape)
 
     def fused(self, observed: Observations, config: FitConfig) -> Observations:

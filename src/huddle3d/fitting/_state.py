@@ -6,7 +6,7 @@ turn about x). The upright world is derived at the end from the camera's tilt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from huddle3d.bodies import BodyModel
 
 __all__ = ["Frame", "Variables", "project_view"]
+
+_AVERAGE = {"anny": {"height": -0.127}}
+"""Where the average adult is not the middle of a model's shape entries: Anny's middle is 1.84 m tall, adults are 1.70 m (women 1.63, men 1.77)."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Frame:
     """Focal length at ``log_focal = 0`` [px]."""
     centre: Float[Tensor, "2"]
     """Principal point [px]."""
+    shape_offset: Float[Tensor, "S"] = field(default_factory=lambda: torch.zeros(()))
+    """The average adult less the middle of the model's own shape entries."""
 
     @staticmethod
     def build(body: BodyModel, photo: Photo, config: FitConfig) -> Frame:
@@ -48,14 +53,16 @@ class Frame:
         names = [body.joint_names[j] for j in body.fit_joints.tolist()]
         moves = [j for j, name in zip(body.fit_joints.tolist(), names, strict=True) if j != 0 and (config.optimise_hands or not _is_finger(name))]
         free = torch.tensor([float(name != "age" or config.optimise_age) for name in body.shape_names])
+        offset = torch.tensor([_AVERAGE.get(body.name, {}).get(name, 0.0) for name in body.shape_names])
         return Frame(
             torch.tensor(moves),
             len(body.joint_names),
-            body.neutral_shape,
+            body.neutral_shape + offset,
             free * float(config.optimise_shape),
             body.shape_limits,
             photo.focal_px or config.default_focal_ratio * max(photo.width, photo.height),
             torch.tensor([photo.width / 2, photo.height / 2]),
+            offset,
         )
 
 
