@@ -225,6 +225,17 @@ def test_a_change_comes_up_sharply_and_the_photo_stays():
     assert out.rgb[0, 0, 30, 18].tolist() == pytest.approx([0.1, 0.9, 0.1], abs=1e-4)
 
 
+@pytest.mark.parametrize(("opacity", "expected"), [(0.3, 0.0), (0.9, 1.0)])
+def test_where_somebody_is_unlikely_there_is_nobody(opacity, expected):
+    """A halo of little opacity around the outline, as the mean of many possible outlines has it."""
+    inputs = halves()
+    made = small(inputs.prior)
+    out = upsample_views(Views(made.normals, made.rgb, made.alpha.clamp_min(opacity)), made, inputs)
+    outside = float(out.alpha[0, 1, 30, 6])
+    assert float(inputs.prior.alpha[0, 1, 30, 6]) == 0 and outside == pytest.approx(expected, abs=0.01)
+    assert (float(out.normals[0, 1, 30, 6].norm()) > 0.5) == (expected > 0)
+
+
 def test_hair_and_clothes_may_leave_the_outline_but_not_far():
     inputs = halves()
     made = small(inputs.prior)

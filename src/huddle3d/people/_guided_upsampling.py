@@ -31,6 +31,8 @@ class UpsamplingConfig:
     """How far hair and clothes may leave the first completion's outline, as a share of the picture's side."""
     quiet: float = 0.15
     """Differences of opacity below this are the coarse grid's, not the network's: they are ignored."""
+    steepness: float = 4.0
+    """How much steeper the opacity that is changed becomes about one half: where somebody is less likely there than not, there is nobody, instead of a halo."""
 
 
 def upsample_views(made: Views, coarse: Views, inputs: ViewInputs, config: UpsamplingConfig | None = None) -> Views:
@@ -97,7 +99,9 @@ def _opacity(made: Views, coarse: Views, inputs: ViewInputs, config: UpsamplingC
     side = inputs.rgb.shape[2]
     change = made.alpha - coarse.alpha
     change = torch.sign(change) * (change.abs() - config.quiet).clamp_min(0) / (1 - config.quiet)
-    return _near(inputs.prior.alpha + _up(change[0][:, None], side)[:, 0][None], inputs, config)
+    change = _up(change[0][:, None], side)[:, 0][None]
+    steep = (config.steepness * (inputs.prior.alpha + change - 0.5) + 0.5).clamp(0, 1)
+    return _near(torch.where(change == 0, inputs.prior.alpha, steep), inputs, config)
 
 
 def _near(alpha: Float[Tensor, "1 V H W"], inputs: ViewInputs, config: UpsamplingConfig) -> Float[Tensor, "1 V H W"]:
