@@ -36,7 +36,7 @@ def test_settings_are_changed_and_nothing_else(tmp_path):
         ({"a": {"carve.iterations": "many"}}, "int"),
         ({"a": {"carve.iterations": True}}, "int"),
         ({"a": {"carve.iterations": 1.5}}, "int"),
-        ({"a": {"complete.method": "difusion"}}, "body-prior"),
+        ({"a": {"complete.method": "diffused"}}, "body-prior"),
         ({"a": {"carve.start": 1}}, "partial"),
         ({"a": {"perceive.tile_levels": ["one"]}}, "tuple"),
         ({"a": {"complete.diffusion.weights": 3}}, "Path"),
