@@ -107,7 +107,8 @@ def _opacity(made: Views, coarse: Views, inputs: ViewInputs, config: UpsamplingC
 def _near(alpha: Float[Tensor, "1 V H W"], inputs: ViewInputs, config: UpsamplingConfig) -> Float[Tensor, "1 V H W"]:
     """Nothing far from the first completion; and a pixel that the photo shows belongs to the person, whatever the network says."""
     radius = max(1, round(config.growth * alpha.shape[-1]))
-    near = max_pool2d(inputs.prior.alpha[0][:, None], 2 * radius + 1, 1, radius)[:, 0][None]
+    k = 2 * radius + 1  # along the rows, then the columns: the same maximum at a fraction of the cost
+    near = max_pool2d(max_pool2d(inputs.prior.alpha[0][:, None], (1, k), 1, (0, radius)), (k, 1), 1, (radius, 0))[:, 0][None]
     return torch.where(inputs.seen, inputs.prior.alpha, alpha.clamp(0, 1) * (near > 0.5))
 
 
