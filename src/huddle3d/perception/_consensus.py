@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
 from huddle3d.perception._pose import Pose, estimate_pose
 from huddle3d.perception._roi import Picture
@@ -22,26 +21,20 @@ _VIEWS = ((1.0, False), (1.0, True), (0.82, False), (0.82, True), (1.22, False),
 """Scale of the region and whether it is mirrored."""
 _HOPELESS = 0.8
 """Wobble of three looks beyond which more looks do not help."""
-_ALIKE = 0.25
-"""Two looks whose points lie nearer to each other than this, on average in body scales, show the same person."""
-_MOST = 4
-"""So many of the six looks have to show the same person, if the others show somebody else."""
 
 
 def settle(picture: Picture, first: Pose, networks: Networks) -> Pose:
     """The consensus of six looks around a first one.
 
     Each point is the mean of the looks that lie near their median; its confidence is their mean confidence, reduced by their spread.
-    A look whose mirror image shows something else entirely ends the matter: the result then has a large wobble. Where people stand close together, one or
-    two looks may jump to a neighbour: the median of two people would be nobody, so the consensus is that of the looks that agree (at least four). Their
-    probability of a person remains the mean over all six.
+    A look whose mirror image shows something else entirely ends the matter: the result then has a large wobble.
     """
     poses = [first]
     for scale, mirrored in _VIEWS[1:]:
         poses.append(estimate_pose(picture, first.roi.shifted(0, 0, scale), networks, first.score, mirrored=mirrored))
         if len(poses) == 3 and _merge(poses).wobble > _HOPELESS:
             break
-    return _merge_alike(poses)
+    return _merge(poses)
 
 
 def with_more_masks(picture: Picture, pose: Pose, networks: Networks) -> Pose:
@@ -56,28 +49,6 @@ def with_more_masks(picture: Picture, pose: Pose, networks: Networks) -> Pose:
         if min(p.flag for p in looks) >= 0.3:
             more.append((roi, (looks[0].mask_logits + looks[1].mask_logits) / 2, weight))
     return replace(pose, more_masks=(*pose.more_masks, *more))
-
-
-def _merge_alike(poses: list[Pose]) -> Pose:
-    """The consensus of the looks that show the same person, or of all if no four of them do, or all do."""
-    together = _merge(poses)
-    if len(poses) < len(_VIEWS):
-        return together
-    chosen = _largest_group(poses, body_scale(together))
-    if not _MOST <= len(chosen) < len(poses):
-        return together
-    return replace(_merge([poses[k] for k in chosen]), flag=together.flag)
-
-
-def _largest_group(poses: list[Pose], scale: float) -> list[int]:
-    """The most looks that are alike one of them; of several such groups the one that lies closest together."""
-    points = np.stack([p.points for p in poses])
-    sure = np.stack([p.confidence for p in poses]) + 1e-3
-    weights = np.minimum(sure[:, None], sure[None])
-    apart = (np.linalg.norm(points[:, None] - points[None], axis=-1) * weights).sum(axis=-1) / weights.sum(axis=-1) / scale
-    near = apart < _ALIKE
-    best = max(range(len(poses)), key=lambda k: (int(near[k].sum()), -float(apart[k][near[k]].mean())))
-    return np.nonzero(near[best])[0].tolist()
 
 
 def _merge(poses: list[Pose]) -> Pose:
@@ -95,16 +66,11 @@ def _merge(poses: list[Pose]) -> Pose:
     sure = confidence.mean(axis=0)
     wobble = float((np.linalg.norm(points - merged, axis=-1) / scale * sure).sum() / (sure.sum() * len(poses)))
     world = (np.stack([p.world for p in poses]) * weights[..., None]).sum(axis=0)
-    logits = _mean_mask([p for p in poses if p.roi == base.roi])
-    widest = [p for p in poses if p.roi.side > 1.1 * base.roi.side]
-    wide = ((widest[0].roi, _mean_mask(widest), 0.3),) if len(widest) == 2 else ()
+    logits = (base.mask_logits + poses[1].mask_logits) / 2
+    wide = tuple((a.roi, (a.mask_logits + b.mask_logits) / 2, 0.3) for a, b in zip(poses[4:5], poses[5:6], strict=True))
     # A point whose looks scatter by 0.3 body scales (half a forearm) is worth little more than a guess.
     honest = sure * np.exp(-((spread / 0.3) ** 2))
     return replace(base, points=merged, confidence=honest, world=world, mask_logits=logits, more_masks=wide, flag=float(flags.mean()), wobble=wobble)
-
-
-def _mean_mask(poses: list[Pose]) -> Float[np.ndarray, "256 256"]:
-    return np.mean([p.mask_logits for p in poses], axis=0)
 
 
 def steadiness(pose: Pose) -> float:
