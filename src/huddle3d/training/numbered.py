@@ -14,7 +14,7 @@ from huddle3d.errors import InputError
 from huddle3d.io import prepare_output_dir
 from huddle3d.progress import Progress
 
-__all__ = ["MAX_PHOTOS", "make_numbered", "photo_seed"]
+__all__ = ["MAX_PHOTOS", "check_counts", "make_numbered", "photo_seed"]
 
 C = TypeVar("C")
 
@@ -25,6 +25,19 @@ MAX_PHOTOS = 10
 def photo_seed(scene: int, pose: int, photo: int) -> int:
     """Seed of a photograph's camera, light and errors: of its scene's seed, of the dressed pose (below 100) and of its own number (below ``MAX_PHOTOS``)."""
     return 1000 * scene + MAX_PHOTOS * pose + photo
+
+
+def check_counts(scenes: int, photos: int, workers: int) -> None:
+    """Refuse an empty bank, and more photographs of a dressed pose than :func:`photo_seed` tells apart.
+
+    Raises:
+        InputError: one of the numbers is out of range.
+    """
+    if scenes < 1 or workers < 1 or not 1 <= photos <= MAX_PHOTOS:
+        raise InputError(
+            f"A bank needs at least one scene, one to {MAX_PHOTOS} photographs of each dressed pose and one worker.",
+            next_step="For example --scenes 100 --workers 2.",
+        )
 
 
 def make_numbered(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from huddle3d.diffusion.multiview.model import Prediction
 from huddle3d.networks import EMBEDDED_64, MultiViewConfig, UpsamplerConfig
 
 __all__ = ["MvdTraining", "Prediction", "RunSettings", "TrainingData", "UpsamplerTraining"]
-
-Prediction = Literal["preconditioned", "residual", "x0", "v"]
 
 TrainingData = Literal["all", "groups", "people"]
 """Which sets of a bank are learned: all, those of groups, or those of one person. The last two are ablations."""

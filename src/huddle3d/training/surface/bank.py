@@ -18,7 +18,7 @@ from huddle3d.errors import InputError
 from huddle3d.io import atomic_file, display_name
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import prepare_scene
-from huddle3d.training.numbered import MAX_PHOTOS, make_numbered, photo_seed
+from huddle3d.training.numbered import check_counts, make_numbered, photo_seed
 from huddle3d.training.surface.crops import CHANNELS, CropConfig, crops_of_photo, encode
 from huddle3d.training.views import SceneConfig, SceneSource, check_sources
 
@@ -93,11 +93,7 @@ def harvest_crops(
     Raises:
         InputError: the folder holds something else, or files of another config.
     """
-    if scenes < 1 or workers < 1 or not 1 <= config.photos <= MAX_PHOTOS:
-        raise InputError(
-            f"A bank needs at least one scene, one to {MAX_PHOTOS} photographs of each dressed pose and one worker.",
-            next_step="For example --scenes 100 --workers 2.",
-        )
+    check_counts(scenes, config.photos, workers)
     check_sources(config.scenes)
     folder = make_numbered(output, scenes, config, _work, what="windows", minutes=minutes, workers=workers, progress=progress)
     return read_crop_bank(folder)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from huddle3d.errors import InputError
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import SyntheticScene, caption_group, caption_person, prepare_scene
-from huddle3d.training.numbered import MAX_PHOTOS, make_numbered, photo_seed
+from huddle3d.training.numbered import check_counts, make_numbered, photo_seed
 from huddle3d.training.views.bank import SetRecord, ViewBank, read_view_bank, write_index, write_shard
 from huddle3d.training.views.sample import SampleConfig, ViewSample, view_sample
 from huddle3d.training.views.scenes import SceneConfig, SceneSource, check_sources
@@ -103,11 +102,7 @@ def harvest_views(
     Raises:
         InputError: the folder holds something else, or files of another config.
     """
-    if scenes < 1 or workers < 1 or not 1 <= config.photos <= MAX_PHOTOS:
-        raise InputError(
-            f"A bank needs at least one scene, one to {MAX_PHOTOS} photographs of each dressed pose and one worker.",
-            next_step="For example --scenes 100 --workers 2.",
-        )
+    check_counts(scenes, config.photos, workers)
     check_sources(config.scenes)
     folder = make_numbered(output, scenes, config, _work, what="sets", minutes=minutes, workers=workers, progress=progress)
     write_index(folder, repr(config))
