@@ -127,10 +127,12 @@ def radiance(s: Surface, lamps: Lamps, t: int, b: wp.vec3f, eye: wp.vec3f, persp
                 seen = lit_at(
                     p + lamps.lift * n, n, lamps.rows, lamps.shadow[k], lamps.depth, lamps.disc, soft[0], soft[1], soft[2], turn, lamps.fade
                 )
-            half = wp.normalize(toward + d)
-            fresnel = 0.04 + 0.96 * power5(1.0 - wp.clamp(wp.dot(half, toward), 0.0, 1.0))
-            lobe = (gloss[1] + 8.0) / 8.0 * wp.pow(wp.max(wp.dot(n, half), 1.0e-9), gloss[1])
-            highlight = gloss[0] * fresnel * lobe * wp.max(cosine, 0.0)
+            highlight = wp.float32(0.0)
+            if cosine > 0.0 and gloss[0] > 0.0 and seen > 0.0:  # the power is dear
+                half = wp.normalize(toward + d)
+                fresnel = 0.04 + 0.96 * power5(1.0 - wp.clamp(wp.dot(half, toward), 0.0, 1.0))
+                lobe = (gloss[1] + 8.0) / 8.0 * wp.pow(wp.max(wp.dot(n, half), 1.0e-9), gloss[1])
+                highlight = gloss[0] * fresnel * lobe * cosine
             out += seen * wp.cw_mul(diffuse * albedo + wp.vec3f(highlight, highlight, highlight), lamps.colour[k])
     return out
 

@@ -49,9 +49,7 @@ class Merged:
         if (index, step) not in self.memo:
             texture = self.meshes[index].texture
             assert texture is not None
-            wide = texture.float().permute(2, 0, 1)[None]
-            small = wide if step == 1 else torch.nn.functional.avg_pool2d(wide, step, ceil_mode=True)
-            self.memo[index, step] = (small[0].permute(1, 2, 0).clamp(0, 1) * 255).round().to(torch.uint8).contiguous()
+            self.memo[index, step] = _averaged(texture.float(), step).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
         return self.memo[index, step]
 
     def texels(self, steps: tuple[int, ...]) -> UInt8[Tensor, "n 3"]:
@@ -79,16 +77,30 @@ class Merged:
     def steps(self, face: Int[Tensor, "n"]) -> tuple[int, ...]:
         """For each mesh the step at which a texel covers at least half a sample on average, from the face of each sample: fine patterns do
         not flicker."""  # noqa: D205, D209
-        seen = torch.zeros(len(self.faces), dtype=torch.bool, device=face.device)
-        seen[face] = True
-        counts = torch.bincount(self.owner32[face], minlength=len(self.meshes)).tolist()
+        if all(mesh.texture is None for mesh in self.meshes):
+            return (1,) * len(self.meshes)
+        samples = torch.bincount(face, minlength=len(self.faces))
         out, bounds = [], [*self.first_face, len(self.faces)]
         for index, mesh in enumerate(self.meshes):
             first, last = bounds[index], bounds[index + 1]
-            area = float((self.texel_area[first:last] * seen[first:last]).sum()) if mesh.texture is not None else 0.0
-            level = int(math.log2(max(1.0, math.sqrt(area / max(counts[index], 1)))))
+            here = samples[first:last]
+            area = float((self.texel_area[first:last] * (here > 0)).sum()) if mesh.texture is not None else 0.0
+            level = int(math.log2(max(1.0, math.sqrt(area / max(int(here.sum()), 1)))))
             out.append(min(1 << level, _MAX_STEP))
         return tuple(out)
+
+
+def _averaged(texture: Float[Tensor, "th tw 3"], step: int) -> Float[Tensor, "h w 3"]:
+    """A new texture of means over squares of ``step`` texels; what ``avg_pool2d`` gives, to the bit, without its changes of layout."""
+    height, width, channels = texture.shape
+    if height % step or width % step:
+        pooled = torch.nn.functional.avg_pool2d(texture.permute(2, 0, 1)[None], step, ceil_mode=True)
+        return pooled[0].permute(1, 2, 0).contiguous()
+    squares = texture.reshape(height // step, step, width // step, step, channels)
+    total = squares[:, 0, :, 0].clone()
+    for k in range(1, step * step):
+        total += squares[:, k // step, :, k % step]
+    return total.div_(step * step)
 
 
 @dataclass(frozen=True)

@@ -87,4 +87,5 @@ def lit_backdrop(backdrop: Backdrop, light: LightSpec, gain: RGB = (1.0, 1.0, 1.
         # a surface that is turned away from the middle of a broad light still sees part of it
         arriving = arriving + ((normals @ towards).clamp_min(-0.25)[:, None] + 0.25) / 1.25 * new(light.glow)
     arriving[0] = 1.0
-    return backdrop.albedo * (arriving * new(gain))[backdrop.surface]
+    light_of_pixel = (arriving * new(gain)).index_select(0, backdrop.surface.reshape(-1))
+    return backdrop.albedo * light_of_pixel.reshape(backdrop.albedo.shape)

@@ -197,20 +197,23 @@ def _photograph(prepared: PreparedScene, shot: Shot) -> SyntheticSample:
     # Props hide people, and are nobody.
     people = len(scene.meshes)
     prop = pixels.ids >= people
-    depth = torch.where(prop, 0.0, raster.depth[0])
-    ids, parts = (torch.where(prop, -1, m) for m in (pixels.ids, pixels.parts))
-    amodal = amodal_masks([(m.vertices, m.faces) for m in merged.meshes[:people]], camera, ids, hidden=bool(prop.any()))
+    props = bool(prop.any())
+    depth, ids, parts, normals = raster.depth[0], pixels.ids, pixels.parts, pixels.normals
+    if props:
+        depth, normals = torch.where(prop, 0.0, depth), torch.where(prop[..., None], 0.0, normals)
+        ids, parts = (torch.where(prop, -1, m) for m in (ids, parts))
+    amodal = amodal_masks([(m.vertices, m.faces) for m in merged.meshes[:people]], camera, ids, hidden=props)
     spec = replace(scene.spec, seed=shot.seed, light=shot.light, backdrop=shot.backdrop, lens=shot.lens)
     taken = replace(scene, spec=spec, bodies=replace(scene.bodies, camera=shot.camera))
     return SyntheticSample(
         scene=taken,
         photo=photo,
         jpeg=jpeg,
-        normals=torch.where(prop[..., None], 0.0, pixels.normals),
+        normals=normals,
         depth=depth,
         ids=ids,
         amodal=amodal,
-        people2d=_observe(prepared.bodies, camera, torch.where(prop, _PROP, ids), depth, amodal),
+        people2d=_observe(prepared.bodies, camera, torch.where(prop, _PROP, ids) if props else ids, depth, amodal),
         parts=parts,
         contact=pixels.contact,
         surface=prepared.surface,

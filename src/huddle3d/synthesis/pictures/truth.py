@@ -162,11 +162,12 @@ def amodal_masks(
         behind = camera.is_perspective and float(z.min()) < 1e-2  # its projection has no box
         boxes.append((-1e9, -1e9, 1e9, 1e9) if behind else (*uv.amin(0).tolist(), *uv.amax(0).tolist()))
     for k, (u0, v0, u1, v1) in enumerate(boxes):
-        others = [b for j, b in enumerate(boxes) if j != k]
-        if hidden or any(u0 <= b[2] and b[0] <= u1 and v0 <= b[3] and b[1] <= v1 for b in others):
-            x0, y0 = max(0, math.floor(u0)), max(0, math.floor(v0))
-            x1, y1 = min(camera.width, math.ceil(u1)), min(camera.height, math.ceil(v1))
-            if x0 < x1 and y0 < y1:  # the box alone; elsewhere nothing of this person is seen
+        met = [(max(u0, b[0]), max(v0, b[1]), min(u1, b[2]), min(v1, b[3])) for j, b in enumerate(boxes) if j != k]
+        met = [(u0, v0, u1, v1)] if hidden else [m for m in met if m[0] <= m[2] and m[1] <= m[3]]
+        if met:  # the part of the box that others may hide; elsewhere what is there is seen
+            x0, y0 = max(0, math.floor(min(m[0] for m in met))), max(0, math.floor(min(m[1] for m in met)))
+            x1, y1 = min(camera.width, math.ceil(max(m[2] for m in met))), min(camera.height, math.ceil(max(m[3] for m in met)))
+            if x0 < x1 and y0 < y1:
                 alone = depth_buffer(*meshes[k], camera.cropped(x0, y0, x1 - x0, y1 - y0))[0]
                 masks[k, y0:y1, x0:x1] = torch.isfinite(alone)
     return masks
