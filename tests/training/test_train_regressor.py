@@ -96,9 +96,10 @@ def test_mixes_leave_out_what_they_say(views):
     noisy = observed(views, replace(EXACT, noisy=1.0), g)
     error = (noisy.rays - views.points[..., :2] / views.points[..., 2:]).norm(dim=-1) * views.points[..., 2]
     shoulder = POINTS.index(LANDMARK_INDEX["left_shoulder"])
-    table = load_keypoint_noise().rows["shoulder"]["seen"].error_m
+    noise = load_keypoint_noise()
+    table, marked = noise.rows["shoulder"]["seen"].error_m, max(abs(v) for v in noise.offsets_m["shoulder"])
     seen = error[:, :, shoulder][views.state[:, :, shoulder] == 2]
-    assert table[2] < float(seen.median()) < table[8]
+    assert table[2] < float(seen.median()) < table[8] + marked, "the mark on everybody's body and each one's own error"
 
 
 def test_people_are_spoilt_one_by_one():

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from huddle3d.geometry import Camera, apply, so3_exp
+from huddle3d.perception._posture import leaned, outwards, trunk_axes
 from huddle3d.scene import People2D
 from huddle3d.scene.landmarks import LANDMARKS, MIRROR
 
@@ -62,11 +63,12 @@ class NoiseRow:
     drop: float
     """Share that the backend does not give (confidence 0)."""
     error_m: tuple[float, ...]
-    """Quantiles, evenly spaced from 0 to 1, of the distance in the picture, in metres at the person's depth."""
+    """Quantiles, evenly spaced from 0 to 1, of the distance in the picture beside the kind's ``offsets_m``, in metres at the person's depth."""
     confidence: tuple[float, ...]
     """Quantiles of the confidence of given points."""
     error3d_m: tuple[float, ...]
-    """Quantiles of the distance of the 3D landmark after the turn and scale of the whole person are undone [m]; empty where the backend has none."""
+    """Quantiles of the distance of the 3D landmark after offsets, leans, and the turn and scale of the whole person are undone [m]; empty where the
+    backend has none."""
     confidence3d: tuple[float, ...]
     """Quantiles of its confidence."""
 
@@ -88,9 +90,19 @@ class KeypointNoise:
     confidence_correlation: float
     """Correlation of error and confidence (normal scores); negative: what is wrong is less sure."""
     turn_deg: tuple[float, ...]
-    """Quantiles of the angle by which the 3D landmarks of a whole person are turned [deg]."""
+    """Quantiles of the angle by which the 3D landmarks of a whole person are turned, beside the leans [deg]."""
+    offsets_m: Mapping[str, tuple[float, float, float]]
+    """Kind of point → where the backend marks it on everybody: up the trunk, outwards to its own side, forwards [m]."""
+    leans: Mapping[str, tuple[float, float]]
+    """Kind of bone → slope and offset [deg] of the angle to the picture's plane that the 3D landmarks tell, against the true one."""
     source: Mapping[str, Any]
     """What was measured, on how many people, with which versions."""
+
+    @cached_property
+    def marks(self) -> Float[Tensor, "L 3"]:
+        """``offsets_m`` of each landmark, with left for outwards."""
+        rows = torch.tensor([self.offsets_m.get(point_kind(name), (0.0, 0.0, 0.0)) for name in LANDMARKS])
+        return rows * torch.stack([torch.ones(len(LANDMARKS)), outwards(), torch.ones(len(LANDMARKS))], -1)
 
     @cached_property
     def tables(self) -> tuple[_Table, _Table]:
@@ -123,7 +135,9 @@ def read_noise(tree: Mapping[str, Any]) -> KeypointNoise:
         return NoiseRow(count=int(entry["count"]), drop=float(entry["drop"]), **spreads)
 
     rows = {kind: {state: row(entry) for state, entry in states.items()} for kind, states in tree["rows"].items()}
-    return KeypointNoise(**{**{k: v for k, v in tree.items() if k not in ("rows", "about")}, "rows": rows, "turn_deg": tuple(tree["turn_deg"])})
+    told = {k: {kind: tuple(v) for kind, v in tree[k].items()} for k in ("offsets_m", "leans")}
+    rest = {k: v for k, v in tree.items() if k not in ("rows", "about")}
+    return KeypointNoise(**{**rest, **told, "rows": rows, "turn_deg": tuple(tree["turn_deg"])})
 
 
 def pixels_per_metre(landmarks: Float[Tensor, "K L 3"], camera: Camera) -> Float[Tensor, "K"]:
@@ -167,7 +181,7 @@ def add_keypoint_noise(people: People2D, scale: Float[Tensor, "K"], *, seed: int
 def spoil(
     points: Float[Tensor, "B L 3"], points3d: Float[Tensor, "B L 4"], scale: Float[Tensor, "B"], noise: KeypointNoise, generator: torch.Generator
 ) -> tuple[Float[Tensor, "B L 3"], Float[Tensor, "B L 4"]]:
-    """Key points and 3D landmarks of B people with the table's errors, each person's drawn by itself.
+    """Key points and 3D landmarks of B people with the table's errors: what is common to all, then each person's own, drawn by itself.
 
     Args:
         points: true key points; confidence 1 = shown, 0.3 = hidden, 0 = outside the picture.
@@ -181,6 +195,9 @@ def spoil(
     points = points.gather(1, order[..., None].expand_as(points))
     points3d = points3d.gather(1, order[..., None].expand_as(points3d))
     inside, hidden = points[..., 2] > 0, points[..., 2] < HIDDEN
+    marks = noise.marks @ trunk_axes(points3d[..., :3])
+    points = torch.cat([points[..., :2] + scale[:, None, None] * marks[..., :2], points[..., 2:]], -1)
+    points3d = torch.cat([leaned(points3d[..., :3] + marks, noise.leans), points3d[..., 3:]], -1)
     size = _latent(count, noise.limb_correlation, generator)
     own = torch.randn(count, len(LIMBS), generator=generator)
     sure = _rank(noise.confidence_correlation * size + math.sqrt(1 - noise.confidence_correlation**2) * own)
