@@ -16,6 +16,7 @@ from huddle3d.fitting import FitConfig, fit, fit_weights_digest
 from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
 from huddle3d.people._diffusion_completer import completion_digest
 from huddle3d.people._faces import restorer_digest
+from huddle3d.people._ranges import check_numbers
 from huddle3d.people._surface_network import surface_digest
 from huddle3d.people.canonical import CanonicalConfig, canonicalise
 from huddle3d.people.carve import CarveConfig, carve
@@ -56,6 +57,9 @@ class PeopleConfig:
     """Texture."""
     seed: int = 0
     """Seed of everything random; same seed, machine and device give the same bytes."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 @dataclass(frozen=True)
