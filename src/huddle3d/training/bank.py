@@ -10,11 +10,10 @@ from pathlib import Path
 import torch
 from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name
+from huddle3d.io import display_name, write_tensors
 from huddle3d.scene import BodyParams
 
 __all__ = ["PoseBank", "read_bank", "read_banks", "write_bank"]
@@ -103,8 +102,7 @@ def write_bank(path: str | os.PathLike[str], bank: PoseBank, *, overwrite: bool 
     """
     tensors = {name: getattr(bank, name).to(kind).contiguous().clone() for name, (kind, _) in _TYPES.items()}
     header = {"kind": "huddle3d-pose-bank", "model": bank.model, "source_names": list(bank.source_names), "note": note or {}}
-    with atomic_file(path, overwrite=overwrite) as tmp:
-        save_file(tensors, tmp, metadata={"huddle3d": json.dumps(header)})
+    write_tensors(path, tensors, metadata={"huddle3d": json.dumps(header)}, overwrite=overwrite)
 
 
 def read_bank(path: str | os.PathLike[str]) -> PoseBank:

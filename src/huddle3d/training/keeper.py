@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name
+from huddle3d.io import display_name, write_tensors
 
 __all__ = ["STATE", "Keeper", "cosine_rate"]
 
@@ -77,8 +76,7 @@ class Keeper:
         for i, entry in self.optimiser.state_dict()["state"].items():
             state |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in entry.items()}
         state = {k: v.detach().contiguous().cpu().clone() for k, v in state.items()}
-        with atomic_file(path, overwrite=True) as tmp:
-            save_file(state, tmp, metadata={"huddle3d": json.dumps({"step": self.step, "identity": self.identity})})
+        write_tensors(path, state, metadata={"huddle3d": json.dumps({"step": self.step, "identity": self.identity})}, overwrite=True)
 
     def resume(self, folder: Path, *, overwrite: bool = False) -> None:
         """Go on from a folder's state, if it holds one that is not to be replaced; errors as of :meth:`load`."""

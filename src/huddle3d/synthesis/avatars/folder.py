@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.io import display_name, read_rgba
+from huddle3d.io import BROKEN_NPZ, display_name, read_rgba
 from huddle3d.io.limits import MAX_FACES, MAX_VERTICES, read_regular_file, require_budget
 from huddle3d.synthesis.assets.folder import Assets
 from huddle3d.synthesis.spec import AvatarSpec, HairSpec, PersonSpec
@@ -107,7 +106,7 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
             if missing:
                 raise ValueError(f"it has no array '{missing[0]}'")
             arrays = {k: file[k] for k in _ARRAYS}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as e:
+    except BROKEN_NPZ as e:
         raise _damaged(path, str(e)) from e
     sizes: dict[str, int] = {}
     for key, (shape, kind) in _ARRAYS.items():

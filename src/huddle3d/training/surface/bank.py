@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 from jaxtyping import UInt8
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name
+from huddle3d.io import display_name, write_tensors
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import prepare_scene
 from huddle3d.training.numbered import check_counts, make_numbered, photo_seed
@@ -66,8 +65,8 @@ def _work(index: int, config: CropsConfig, folder: str) -> int:
         body = load_body()
         _SOURCES[repr(config)] = SceneSource(config.scenes, body), body
     windows = crops_of_index(index, config, *_SOURCES[repr(config)])
-    with atomic_file(Path(folder) / f"{index:06d}.safetensors", overwrite=True) as tmp:
-        save_file({"windows": windows.contiguous()}, tmp, metadata={"huddle3d": json.dumps({"kind": _KIND, "index": index})})
+    header = {"huddle3d": json.dumps({"kind": _KIND, "index": index})}
+    write_tensors(Path(folder) / f"{index:06d}.safetensors", {"windows": windows.contiguous()}, metadata=header, overwrite=True)
     return len(windows)
 
 

@@ -12,11 +12,10 @@ from typing import Any
 import torch
 from jaxtyping import UInt8
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.io import atomic_file, display_name
+from huddle3d.io import atomic_file, display_name, write_tensors
 from huddle3d.people import ViewMaps
 from huddle3d.training.views.sample import ViewSample
 from huddle3d.training.views.truth import TrueMaps
@@ -93,8 +92,7 @@ def write_shard(path: str | os.PathLike[str], samples: Sequence[ViewSample], rec
             rows = [p.at + torch.tensor([first, 0, 0, 0], dtype=p.at.dtype) for p, first in zip(patches, counts)]
             tensors["patch_at"] = torch.cat(rows)
     header = {"kind": "huddle3d-views", "sets": [vars(r) for r in records], "note": note}
-    with atomic_file(path, overwrite=True) as tmp:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, tmp, metadata={"huddle3d": json.dumps(header)})
+    write_tensors(path, {k: v.contiguous() for k, v in tensors.items()}, metadata={"huddle3d": json.dumps(header)}, overwrite=True)
 
 
 def _header(path: Path) -> tuple[list[SetRecord], int, list[int]]:
