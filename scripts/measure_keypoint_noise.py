@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +167,7 @@ def _leans(matches: list[Match]) -> dict[str, tuple[float, float]]:
     """Lines of told against true angles, of bones whose ends are sure."""
     from huddle3d.perception._posture import lean_of
 
-    told, true = (lean_of(torch.from_numpy(np.stack([m[k][:, :3] for m in ((m.p3, m.t3) for m in matches)]))) for k in (0, 1))
+    told, true = (lean_of(torch.from_numpy(np.stack(points)[..., :3])) for points in ([m.p3 for m in matches], [m.t3 for m in matches]))
     found = {}
     for kind in told:
         x, y = true[kind].numpy(), told[kind].numpy()
@@ -283,7 +284,7 @@ def table(tally: Tally) -> dict:
             "people": tally.people,
             "people_found": tally.found,
             "people_invented": tally.invented,
-            "date": "2026-11-22",
+            "date": date.today().isoformat(),
             "versions": {k: v for k, v in versions().items() if k in ("huddle3d", "torch", "ai-edge-litert")},
         },
     }

@@ -9,6 +9,7 @@ from huddle3d.errors import InputError, ShapeError
 from huddle3d.geometry import Camera, canonical_cameras, look_at
 from huddle3d.render import Light, RenderMesh, ShadeConfig, clay, contact_sheet, orbit_cameras, rasterize, shade, to_uint8, turntable
 from huddle3d.render._colour import linear_from_srgb, srgb_from_linear
+from huddle3d.render._surface import _averaged
 from huddle3d.render._visibility import ShadowMaps, sphere_directions
 
 QUICK = {"supersample": 1, "ambient_directions": 12, "shadow_size": 256}
@@ -159,3 +160,14 @@ def test_clay_lies_over_a_picture():
     assert outside.sum() > 100 and inside.sum() > 100
     assert torch.equal(over[outside], picture[outside]) and torch.equal(half[outside], picture[outside])
     assert torch.allclose(over[inside], plain[inside]) and torch.allclose(half[inside], (plain + picture)[inside] / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "step"), [((64, 96), 1), ((64, 96), 2), ((64, 96), 8), ((30, 45), 4)])
+def test_averaged_textures_are_pooled_to_the_bit_and_leave_the_texture_alone(size, step):
+    texture = torch.randint(0, 256, (*size, 3), generator=torch.Generator().manual_seed(0)).float() / 255
+    before = texture.clone()
+    pooled = torch.nn.functional.avg_pool2d(texture.permute(2, 0, 1)[None], step, ceil_mode=True)[0].permute(1, 2, 0)
+    made = _averaged(texture, step)
+    assert torch.equal(made, pooled)
+    made.zero_()
+    assert torch.equal(texture, before)

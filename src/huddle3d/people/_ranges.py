@@ -12,21 +12,7 @@ from huddle3d.errors import InputError
 __all__ = ["check_numbers"]
 
 _BELOW_ZERO = {"canonical.partial.min_offset", "seed", "complete.diffusion.seed"}
-_ABOVE_ZERO = (
-    "size",
-    "side",
-    "lr",
-    "learning_rate",
-    "reference_length",
-    "sigma",
-    "sigma_deg",
-    "cutoff",
-    "scale",
-    "reach",
-    "rounds",
-    "passes",
-    "power",
-)
+_ABOVE_ZERO = ("lr", "learning_rate", "reference_length", "sigma", "sigma_deg", "cutoff", "scale", "reach", "rounds", "power")
 """Last words of the names of settings that are divided by, or of which at least one is needed."""
 _ALSO_ABOVE_ZERO = {"carve.views_per_step", "carve.refresh", "fit.order_every"}
 _MAY_BE_ZERO = {"carve.separate.rounds"}
@@ -51,7 +37,7 @@ def _least(path: str) -> tuple[float, bool]:
     last = path.rpartition(".")[2]
     if path in _BELOW_ZERO:
         return -math.inf, True
-    if last in ("size", "texture_size", "max_side") or last.endswith(("_side", "_size")):
+    if last == "size" or last.endswith(("_side", "_size")):
         return _SMALLEST_SIDE, True
     above = path in _ALSO_ABOVE_ZERO or any(last == word or last.endswith(f"_{word}") for word in _ABOVE_ZERO)
     return 0.0, not above or path in _MAY_BE_ZERO
