@@ -82,6 +82,9 @@ class FitConfig:
     """Distance of a standing foot from the common floor [m]."""
     floor_cutoff: float = 0.15
     """Geman-McClure scale [m] of the floor term: people who jump or sit are let go."""
+    weight_cut_legs: float = 1.0
+    """Legs that the lower border of the picture cuts off hang down from upright trunks: weight of their bones' directions, in units of those of the 3D
+    landmarks. 0: they are treated as any other hidden limb."""
     hidden_feet_weight: float = 0.05
     """Weight of the floor term for feet that are not seen."""
 

@@ -14,11 +14,12 @@ from huddle3d.fitting._again import earlier_or_fresh, variables_of
 from huddle3d.fitting._alternatives import exchanged, other_limbs, wrong_pairs
 from huddle3d.fitting._config import FitConfig
 from huddle3d.fitting._contact_term import deepest_mm
+from huddle3d.fitting._cut import CutLegs
 from huddle3d.fitting._energy import JointEnergy
 from huddle3d.fitting._guess import at_guess
 from huddle3d.fitting._image_terms import shrink_masks
 from huddle3d.fitting._initialise import initialise
-from huddle3d.fitting._landmark_terms import FOOT_POINTS, LandmarkTerms
+from huddle3d.fitting._landmark_terms import FOOT_POINTS, LandmarkTerms, moved_landmarks
 from huddle3d.fitting._learned import Learned, choose_regressor
 from huddle3d.fitting._observations import Observations, observe
 from huddle3d.fitting._prior_term import PriorTerm
@@ -91,8 +92,13 @@ def fit(
     observed = observe(photo, people, frame.focal_px, config, body.landmark_valid)
     chosen = choose_regressor(body, config, regressor)
     learned = None if chosen is None else Learned.of(chosen, photo, people, observed, frame)
+    cut = CutLegs.of(photo, people) if config.weight_cut_legs > 0 else None
+    if cut is not None and learned is not None:
+        learned = cut.untold(learned, cut.joints(moved_landmarks(body, frame)), frame.fit_joints.tolist())
     if learned is not None:
         observed = replace(learned.fused(observed, config), rest=config.regressor_pose * learned.pose(frame))
+    if cut is not None:
+        observed = cut.standing(observed, config.weight_cut_legs)
     first, _ = initialise(body, frame, observed, config, learned=learned, progress=_part(progress, 0.0, 0.25))
     with torch.no_grad():
         terms = LandmarkTerms.build(body, frame, observed, first, config, with_world=True)
