@@ -1,6 +1,7 @@
-"""Legs that the border of the picture cuts off: nobody told anything about them, so they stand.
+"""Legs and hips that the border of the picture cuts off: nobody told anything about them, so they stand.
 
-The regressor never saw such people (its views hold everybody whole) and would seat them in the air; and a leg that only continues a bent trunk floats.
+The regressor never saw such people (its views hold everybody whole): it would seat them in the air and lean trunks of which only shoulders are seen. And
+a leg that only continues a bent trunk floats.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from huddle3d.fitting._learned import Learned
-from huddle3d.fitting._observations import Observations, bone_matrix
+from huddle3d.fitting._observations import Observations, bone_matrix, bone_noise
 from huddle3d.scene import People2D, Photo
 from huddle3d.scene.landmarks import BODY, FEET, LANDMARK_INDEX, NUM_LANDMARKS
 
@@ -40,6 +41,10 @@ class CutLegs:
     """Knees, ankles and feet that are not seen and lie outside of the picture."""
     below: Bool[Tensor, "K L"]
     """Those that are beyond the lower border."""
+    hips: Bool[Tensor, "K"]
+    """Who has no hip in the picture, either: how the trunk leans in depth is not seen."""
+    trunk: Float[Tensor, "K 2"]
+    """Unit direction from hips to shoulders in the picture (y up) as the detector continues it; upwards if nobody said anything."""
     upright: Float[Tensor, "K"]
     """How surely the trunk above them is upright, in [0, 1], in the picture."""
 
@@ -56,24 +61,26 @@ class CutLegs:
         cut = ends & unseen & (below | beside)
         for ankle, feet in zip(_ANKLES, _FEET):  # not every detector tells feet: they go with the ankle
             cut[:, feet] = cut[:, [ankle]] & unseen[:, feet]
-        trunk = uv[:, _HIPS].mean(1) - uv[:, _SHOULDERS].mean(1)
-        told = ~(nowhere[:, _HIPS] | nowhere[:, _SHOULDERS]).any(-1)
-        cosine = torch.nn.functional.normalize(trunk, dim=-1)[:, 1]
-        return CutLegs(cut, cut & below & ends, torch.where(told, (cosine / _UPRIGHT).clamp(0, 1), 1.0))
+        hips = (unseen & (below | beside))[:, _HIPS].all(-1)
+        trunk = (uv[:, _SHOULDERS].mean(1) - uv[:, _HIPS].mean(1)) * uv.new_tensor([1.0, -1.0])
+        told = ~(nowhere[:, _HIPS] | nowhere[:, _SHOULDERS]).any(-1, keepdim=True)
+        trunk = torch.where(told, torch.nn.functional.normalize(trunk, dim=-1), uv.new_tensor([0.0, 1.0]))
+        return CutLegs(cut, cut & below & ends, hips, trunk, (trunk[:, 1] / _UPRIGHT).clamp(0, 1))
 
     def bones(self, points: Bool[Tensor, "K L"]) -> Bool[Tensor, "K bones"]:
         """Bones that end in some of these points."""
         return points.float() @ (bone_matrix() > 0).float().T > 0
 
     def joints(self, moved: Bool[Tensor, "F L"]) -> Bool[Tensor, "K F"]:
-        """Joints that move nothing but such points (among those of body and feet)."""
+        """Joints that move nothing but such points (among those of body and feet); of trunks without hips also the spine."""
         kinds = torch.zeros(NUM_LANDMARKS, dtype=torch.bool)
         kinds[BODY], kinds[FEET] = True, True
         moved = moved & kinds
-        return moved.any(-1) & ~(moved & ~self.points[:, None]).any(-1)
+        legs = moved.any(-1) & ~(moved & ~self.points[:, None]).any(-1)
+        return legs | (self.hips[:, None] & moved[:, _SHOULDERS].all(-1))
 
     def untold(self, learned: Learned, joints: Bool[Tensor, "K F"], fitted: list[int]) -> Learned:
-        """What the regressor told, without what it told of such legs.
+        """What the regressor told, without what it told of such legs and trunks.
 
         Args:
             learned: what it told.
@@ -85,17 +92,31 @@ class CutLegs:
             if joint in learned.joints:
                 row = learned.joints.index(joint)
                 pose[:, row] = torch.where(joints[:, column, None], 0.0, pose[:, row])
-        sigma = learned.answer.bone_sigma.masked_fill(self.bones(self.points), torch.inf)
-        return replace(learned, answer=replace(learned.answer, pose=pose, bone_sigma=sigma))
+        unknown = self.bones(self.points) | (self.hips[:, None] & _of_hips())
+        return replace(learned, answer=replace(learned.answer, pose=pose, bone_sigma=learned.answer.bone_sigma.masked_fill(unknown, torch.inf)))
 
     def standing(self, observed: Observations, strength: float) -> Observations:
-        """The observations, with thighs and shanks that hang down from the hips (view axes: y up; a level camera is assumed).
+        """The observations, with thighs and shanks that hang down from the hips, and trunks without hips that do not lean in depth.
+
+        View axes (y up); a level camera is assumed.
 
         Args:
             observed: without them.
-            strength: weight of their directions, in units of those of the 3D landmarks.
+            strength: weight of these directions, in units of those of the 3D landmarks.
         """
         hang = self.bones(self.below)
+        trunks = self.hips[:, None] & _trunk_bone()
         bones = torch.where(hang[..., None], observed.bones.new_tensor([0.0, -1.0, 0.0]), observed.bones)
-        weight = torch.where(hang, strength * self.upright[:, None], observed.bone_weight)
-        return replace(observed, bones=bones, bone_weight=weight, cut=self.points)
+        bones = torch.where(trunks[..., None], torch.nn.functional.pad(self.trunk, (0, 1))[:, None], bones)
+        sure = strength / bone_noise().square()
+        weight = torch.where(hang, sure * self.upright[:, None], observed.bone_weight)
+        return replace(observed, bones=bones, bone_weight=torch.where(trunks, sure, weight), cut=self.points)
+
+
+def _of_hips() -> Bool[Tensor, "bones"]:
+    """Bones that need hips: their line and the trunk's."""
+    return (bone_matrix()[:, _HIPS] != 0).all(-1)
+
+
+def _trunk_bone() -> Bool[Tensor, "bones"]:
+    return _of_hips() & (bone_matrix()[:, _SHOULDERS] != 0).all(-1)

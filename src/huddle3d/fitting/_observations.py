@@ -13,7 +13,7 @@ from huddle3d.geometry import rotation_between
 from huddle3d.scene import People2D, Photo
 from huddle3d.scene.landmarks import BODY, COCO_SIGMAS, FACE, FEET, LANDMARK_INDEX, LEFT_HAND, NUM_LANDMARKS, RIGHT_HAND
 
-__all__ = ["BONES", "Observations", "bone_matrix", "observe", "occluded_joints"]
+__all__ = ["BONES", "Observations", "bone_matrix", "bone_noise", "observe", "occluded_joints"]
 
 _SIDES = ("left", "right")
 BONES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (

@@ -46,6 +46,12 @@ class ViewConfig:
     """Vertical fields of view."""
     fill: tuple[float, float] = (0.45, 1.15)
     """Share of the picture's shorter side that the pair takes; above 1 people are cut off."""
+    close: float = 0.25
+    """Share of the pictures that are taken from so near that legs, or all below the shoulders, are cut off."""
+    close_fill: tuple[float, float] = (1.2, 2.6)
+    """``fill`` of those."""
+    close_up: tuple[float, float] = (0.1, 0.35)
+    """How far above the pair's middle they aim, in shares of its extent."""
     aim: float = 0.06
     """Standard deviation of where the pair's middle lies, in shares of the picture."""
     least_visible: float = 0.25
@@ -144,7 +150,11 @@ def _cameras(
     half_high = torch.tan(torch.deg2rad(between(*config.fov_deg)) / 2)
     aspect = torch.tensor([0.75, 1.0, 1.333])[torch.randint(0, 3, (count,), generator=generator)]
     half = torch.stack([half_high * aspect, half_high], -1)
-    distance = extent / (2 * half.amin(-1) * between(*config.fill)) + 0.3
+    fill, close = between(*config.fill), torch.rand(count, generator=generator) < config.close
+    fill = torch.where(close, between(*config.close_fill), fill)
+    distance = extent / (2 * half.amin(-1) * fill) + 0.3
+    up = torch.where(close, between(*config.close_up) * extent, 0.0)
+    middle = middle + up[:, None] * middle.new_tensor([0.0, 1.0, 0.0])
     back = torch.stack([azimuth.sin() * elevation.cos(), elevation.sin(), azimuth.cos() * elevation.cos()], -1)
     aim = middle + 2 * distance[:, None] * half.amin(-1, keepdim=True) * config.aim * torch.randn(count, 3, generator=generator)
     roll = rotation_z(torch.deg2rad(config.roll_deg * torch.randn(count, generator=generator)))
