@@ -7,7 +7,7 @@ from pathlib import Path
 from tyro.extras import SubcommandApp
 
 from huddle3d.bodies import load_body
-from huddle3d.cli import train_mvd, train_regressor, train_surface
+from huddle3d.cli import train_clothing, train_mvd, train_regressor, train_surface
 from huddle3d.cli.console import LogFormat, print_line
 from huddle3d.cli.train_log import begin_training, lines
 from huddle3d.errors import InputError
@@ -26,6 +26,7 @@ def build_app() -> SubcommandApp:
     app.command(views)
     app.command(train_surface.crops)
     app.command(train_surface.surface)
+    app.command(train_clothing.clothing)
     app.command(train_mvd.mvd)
     app.command(train_mvd.upsampler)
     return app

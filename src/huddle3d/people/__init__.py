@@ -1,5 +1,6 @@
 """HUG3D: one photograph → one textured mesh per person."""
 
+from huddle3d.people._clothing import ClothingModel, read_clothing, save_clothing
 from huddle3d.people._diffusion_completer import known_photo, own_model
 from huddle3d.people._html import Figure, Section, page, table
 from huddle3d.people._learned_upsampling import large_pictures, learned_upsampler, read_upsampler, save_upsampler, upsampler_guide
@@ -39,9 +40,12 @@ __all__ = [
     "SurfaceWindows",
     "WindowSurface",
     "mask_logits",
+    "ClothingModel",
     "observe_surface",
     "predicted_normals",
+    "read_clothing",
     "read_surface_network",
+    "save_clothing",
     "save_surface_network",
     "surface_windows",
     "understand",

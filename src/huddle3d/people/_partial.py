@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from huddle3d.geometry import Camera, edges, scale_of, vertex_normals
+from huddle3d.people._clothing import ClothingPrior
 from huddle3d.people._smooth import Membrane, SmoothAdam
 from huddle3d.people._surface import WindowSurface
 from huddle3d.people._targets import CropTargets, cut
@@ -90,6 +91,10 @@ class PartialConfig:
     """Stiffness of the membrane for offsets along the normal: what the outline shows of the clothes' thickness spreads over √spread edges."""
     detail: float = 10.0
     """Stiffness of the membrane for free offsets."""
+    clothing: float = 3.0
+    """Weight of the squared coefficients of the clothing model (1 = one standard deviation), in pixels of the window that the outline may miss."""
+    clothing_lr: float = 0.1
+    """Learning rate of these coefficients (Adam)."""
     max_offset: float = 0.06
     """Largest offset along the normal [m]: a mask that also covers a bag must not become a belly. All bounds shrink with the trust in the mask."""
     min_offset: float = -0.01
@@ -163,12 +168,14 @@ def fit_partial(
     config: PartialConfig,
     *,
     seen: Sequence[SeenSurface] | None = None,
+    clothing: ClothingPrior | None = None,
     tick: Callable[[int], None] = lambda step: None,
 ) -> Float[Tensor, "K V 3"]:
     """Optimise vertex offsets so that the mesh covers its mask and, where they are given, agrees with observed normals and depth.
 
     An offset has two parts: a length along the body's normal that spreads widely (clothes stand off the body on all sides, though
-    only the outline shows by how much) and a free vector that spreads little. Where nothing is observed the body's shape remains.
+    only the outline shows by how much) and a free vector that spreads little. With a clothing model a third part comes first: what people
+    who look so usually wear, whose coefficients the outline chooses, too. Where nothing is observed that remains, or the body's own shape.
 
     Args:
         vertices: fitted bodies, canonical.
@@ -178,6 +185,7 @@ def fit_partial(
         metre: canonical units per metre.
         config: weights.
         seen: normals and depth in the targets' windows, if a network gave them.
+        clothing: what people usually wear.
         tick: hears the index of each step.
     """
     start, normals = vertices.detach(), vertex_normals(vertices.detach(), faces)
@@ -188,11 +196,12 @@ def fit_partial(
     narrow = SmoothAdam(Membrane(faces, V, config.detail), lr * (0.25 if seen is None else 1.0))
     along, free = start.new_zeros(*start.shape[:2], 1), torch.zeros_like(start)
     bound = metre * targets.trust[:, None, None]
+    worn = _Worn(clothing, metre, len(start), config)
     for step in range(config.iterations):
         along.requires_grad_(True)
         free.requires_grad_(True)
         offset = along * normals + free
-        now = start + offset
+        now = start + worn() * normals + offset
         loss, raster = outline_loss(now, faces, targets, topology)
         total = config.silhouette * loss.sum()
         if seen is not None:
@@ -201,8 +210,10 @@ def fit_partial(
         difference = percent[:, pairs[:, 0]] - percent[:, pairs[:, 1]]
         scale = 1 / (config.size * config.size)
         total = total + scale * (config.stay * percent.square().sum(-1).mean(-1) + config.smooth * difference.square().sum(-1).mean(-1)).sum()
-        g_along, g_free = torch.autograd.grad(total, [along, free])
+        total = total + scale * worn.energy()
+        g_along, g_free, *g_worn = torch.autograd.grad(total, [along, free, *worn.free])
         fade = min(1.0, 2 * (1 - step / config.iterations))
+        worn.step(g_worn, fade)
         along = along.detach() + rate[..., None] * wide.step(g_along, rate=fade)
         along = torch.maximum(torch.minimum(along, config.max_offset * bound), config.min_offset * bound)
         free = free.detach() + rate[..., None] * narrow.step(g_free, rate=fade)
@@ -210,7 +221,33 @@ def fit_partial(
         if longest > 0:
             free = free * (longest * bound / free.norm(dim=-1, keepdim=True).clamp_min(1e-12)).clamp_max(1)
         tick(step)
-    return (start + along * normals + free).detach()
+    return (start + (worn() + along) * normals + free).detach()
+
+
+class _Worn:
+    """The part of the offsets that the clothing model tells, in canonical units, and its coefficients."""
+
+    def __init__(self, prior: ClothingPrior | None, metre: float, people: int, config: PartialConfig) -> None:
+        self._prior, self._metre, self._config = prior, metre, config
+        self.free: list[Tensor] = []
+        if prior is not None:
+            self.free = [prior.model.mean.new_zeros(people, len(prior.model.basis), requires_grad=True)]
+            self._adam = torch.optim.Adam(self.free, lr=config.clothing_lr)
+
+    def __call__(self) -> Float[Tensor, "K V 1"] | float:
+        """Offsets along the normals."""
+        return 0.0 if self._prior is None else self._metre * self._prior(self.free[0])[..., None]
+
+    def energy(self) -> Tensor | float:
+        """How unusual the clothes are."""
+        return sum((c.square().sum() for c in self.free), 0.0) * self._config.clothing
+
+    def step(self, gradients: Sequence[Tensor], fade: float) -> None:
+        if not gradients:
+            return
+        self.free[0].grad = gradients[0]
+        self._adam.param_groups[0]["lr"] = self._config.clothing_lr * fade
+        self._adam.step()
 
 
 def _geometry(vertices: Tensor, faces: Tensor, raster: Raster, seen: Sequence[SeenSurface]) -> Float[Tensor, ""]:

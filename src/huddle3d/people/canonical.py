@@ -12,6 +12,7 @@ from torch import Tensor
 from huddle3d.bodies import BodyModel
 from huddle3d.geometry import Camera, apply, canonical_cameras, scale_of
 from huddle3d.people._adaptive import adaptive_rate, detail_points
+from huddle3d.people._clothing import clothing_model, clothing_prior
 from huddle3d.people._filters import EdgeFilter
 from huddle3d.people._frame import camera_in_frame, canonical_frame
 from huddle3d.people._partial import NormalsDepth, PartialConfig, SeenSurface, fit_partial, observed_surface, seen_in_photo, seen_in_windows
@@ -41,6 +42,8 @@ class CanonicalConfig:
     surface: str = "none"
     """Who tells normals and depth of the dressed people if perception did not: ``none`` (the body's remain), ``embedded``, or a file of
     ``huddle3d train surface``."""
+    clothing: str = "embedded"
+    """What people usually wear under what the photo shows of it: ``embedded``, ``none`` (naked bodies), or a file of ``huddle3d train clothing``."""
     edges: EdgeFilter = field(default_factory=EdgeFilter)
     """Filter A: pixels near depth edges are not reprojected."""
     tau: float = 0.02
@@ -91,6 +94,8 @@ def canonicalise(
     targets = crop_targets(people2d.masks, camera, clothed, faces, config.partial.size)
     steps = config.partial.iterations
     seen = _seen(photo, people2d, bodies.camera, camera, T, start, faces, targets, config, observed)
+    usual = clothing_model(config.clothing, body)
+    worn = None if usual is None else clothing_prior(usual, start, clothed, float(scale_of(T)))
     partial = fit_partial(
         clothed,
         faces,
@@ -99,6 +104,7 @@ def canonicalise(
         float(scale_of(T)),
         config.partial,
         seen=seen,
+        clothing=worn,
         tick=lambda i: progress(0.75 * (i + 1) / steps, "partial mesh"),
     )
     progress(0.75, "views")

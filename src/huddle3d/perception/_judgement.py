@@ -16,7 +16,10 @@ from huddle3d.perception._pose import HEAD, Pose
 from huddle3d.perception._roi import Picture
 from huddle3d.perception._similarity import body_scale
 
-__all__ = ["face_of", "has_face", "has_hand_for_head", "has_head_of", "is_plausible", "lies_on_others", "quality", "share_on"]
+__all__ = ["SURE_FACE", "face_of", "has_face", "has_hand_for_head", "has_head_of", "is_plausible", "lies_on_others", "quality", "share_on"]
+
+SURE_FACE = 0.6
+"""Verified score of a face that tells of a person."""
 
 
 def quality(pose: Pose) -> float:
@@ -68,9 +71,12 @@ def _fits(pose: Pose, face: Detection) -> bool:
 
 
 def has_head_of(pose: Pose, other: Pose, faces: Sequence[Detection]) -> bool:
-    """Whether the head of a pose lies on the face of another one, without being a head that fits that face better."""
+    """Whether the head of a pose lies on the face of another one, and not on a sure face of its own (cheek to cheek, faces are that near)."""
     face = face_of(other, faces)
-    return face is not None and _head_distance(pose, face) < 0.8
+    if face is None or _head_distance(pose, face) >= 0.8:
+        return False
+    own = [f for f in faces if f is not face and f.score >= SURE_FACE and _fits(pose, f)]
+    return not any(_head_distance(pose, f) < min(0.6, _head_distance(pose, face)) for f in own)
 
 
 def lies_on_others(pose: Pose, others: Sequence[Pose], picture: Picture) -> bool:

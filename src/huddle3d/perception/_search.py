@@ -18,7 +18,17 @@ from huddle3d.perception._evidence import EXPLAINED_REACH, box_of, own_share, pe
 from huddle3d.perception._face import body_regions, detect_faces, verified
 from huddle3d.perception._hands import find_hands
 from huddle3d.perception._joint import reconsider
-from huddle3d.perception._judgement import face_of, has_face, has_hand_for_head, has_head_of, is_plausible, lies_on_others, quality, share_on
+from huddle3d.perception._judgement import (
+    SURE_FACE,
+    face_of,
+    has_face,
+    has_hand_for_head,
+    has_head_of,
+    is_plausible,
+    lies_on_others,
+    quality,
+    share_on,
+)
 from huddle3d.perception._pose import HEAD, Pose, detect_poses, estimate_pose, refine_pose, roi_of_detection
 from huddle3d.perception._proportions import with_room_below
 from huddle3d.perception._roi import Picture, Roi, roi_of_window
@@ -28,8 +38,6 @@ from huddle3d.progress import Progress, silent
 
 __all__ = ["Found", "find_people", "tiles"]
 
-_FACE_SEED = 0.6
-"""Verified score of a face that starts a search for its body."""
 _OWN_SHARE = 0.4
 """Share of the pixels of a pose that must be person pixels which nobody else explains, so that it is no part of somebody else."""
 _PART_SCORE = 0.5
@@ -85,6 +93,9 @@ def find_people(picture: Picture, networks: Networks, config: PerceiveConfig, pr
             break
         poses += new
         progress((k + 2) / (config.repeats + 2), f"{len(poses)} people")
+    # A face in front of somebody who was painted over went with the paint: it is looked for in the picture as it is.
+    hidden = _face_seeds(picture, faces, poses, networks)
+    poses += _accept(picture, hidden, networks, config, faces, poses, config.min_quality, doubtful)
     poses = _confirmed(poses, faces, picture, networks, config, doubtful)
     evidence = person_evidence(picture, poses, networks)
     poses = _without_ghosts(poses, faces, picture, networks, evidence)
@@ -203,11 +214,11 @@ def _seeds(picture: Picture, windows: Sequence[Roi], networks: Networks, thresho
 
 
 def _face_seeds(picture: Picture, faces: Sequence[Detection], poses: Sequence[Pose], networks: Networks) -> list[tuple[Roi, float]]:
-    """For each sure face of nobody yet: the two regions below it that most look like its person."""
+    """For each sure face of nobody yet: the two regions below it that most look like its person; none if all faces are somebody's."""
     seeds = []
     owned = [face_of(p, faces) for p in poses]
     for face in faces:
-        if face.score < _FACE_SEED or any(face is f for f in owned):
+        if face.score < SURE_FACE or any(face is f for f in owned):
             continue
         looks = [refine_pose(picture, roi, networks, face.score, looks=2) for roi in body_regions(face)]
         looks = [p for p in looks if face_of(p, [face]) is not None]
@@ -240,7 +251,7 @@ def _accept(
             pose = _with_face(settle(picture, first, variant), faces)
             if is_plausible(pose, picture, config):
                 # A sure face is evidence that the quality, a matter of the body, does not hold.
-                needed = min_quality - (0.1 if has_face(pose, faces, _FACE_SEED) else 0.0)
+                needed = min_quality - (0.1 if has_face(pose, faces, SURE_FACE) else 0.0)
                 if pose.flag >= config.presence_threshold and quality(pose) >= needed:
                     poses.append(pose)
                 elif quality(pose) >= 0.65 * config.min_quality:
