@@ -17,7 +17,7 @@ __all__ = ["clothing"]
 def clothing(
     output: Path = Path("out/clothing"),
     people: int = 600,
-    components: int = 16,
+    components: int = 32,
     minutes: float | None = None,
     workers: int = 1,
     assets: Path | None = None,

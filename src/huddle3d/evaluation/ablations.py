@@ -28,6 +28,7 @@ ABLATIONS = {
     "group-data": "group-only training data",
     "instance-data": "instance-only training data",
     "no-pers2ortho": "without Pers2Ortho",
+    "naked": "body-prior baseline without the clothing model",
 }
 """Names of the variants and what they are, in the order of the tables; the others are compared with the first that runs."""
 
@@ -80,7 +81,8 @@ def ablations(base: PeopleConfig, *, group_data: Path | None = None, instance_da
         "instance-normals": {"carve.normal_group": 0.0, "carve.normal_inst": normals},
         "group-data": {"complete.diffusion.weights": _trained_on("groups", group_data)},
         "instance-data": {"complete.diffusion.weights": _trained_on("people", instance_data)},
-        "no-pers2ortho": {"canonical.reprojection": "none", "canonical.partial.iterations": 0},
+        "no-pers2ortho": {"canonical.reprojection": "none", "canonical.partial.iterations": 0, "canonical.clothing": "none"},
+        "naked": {"complete.method": "body-prior", "canonical.clothing": "none"},
     }
     trained = {"group-data": ("groups", group_data), "instance-data": ("people", instance_data)}
     there = own is not None or any(name in registry() for name in MULTIVIEW_WEIGHTS)
@@ -89,7 +91,7 @@ def ablations(base: PeopleConfig, *, group_data: Path | None = None, instance_da
         data, file = trained.get(name, ("", None))
         if data and file is None:
             left_out[name] = f"no weights were given: `huddle3d train mvd --data {data}`, then --{name} FILE"
-        elif not (data or there or name == "body-prior"):
+        elif not (data or there or settings.get("complete.method") == "body-prior"):
             left_out[name] = "no weights: this version embeds none. `huddle3d train mvd`, then --config.complete.diffusion.weights FILE"
         else:
             configs[name] = full

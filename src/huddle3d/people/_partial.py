@@ -91,7 +91,7 @@ class PartialConfig:
     """Stiffness of the membrane for offsets along the normal: what the outline shows of the clothes' thickness spreads over √spread edges."""
     detail: float = 10.0
     """Stiffness of the membrane for free offsets."""
-    clothing: float = 3.0
+    clothing: float = 1.0
     """Weight of the squared coefficients of the clothing model (1 = one standard deviation), in pixels of the window that the outline may miss."""
     clothing_lr: float = 0.1
     """Learning rate of these coefficients (Adam)."""

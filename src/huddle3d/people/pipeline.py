@@ -14,6 +14,7 @@ from huddle3d.compute import measure
 from huddle3d.errors import HuddleError, InputError, ShapeError, StageError
 from huddle3d.fitting import FitConfig, fit, fit_weights_digest
 from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
+from huddle3d.people._clothing import clothing_digest
 from huddle3d.people._diffusion_completer import completion_digest
 from huddle3d.people._faces import restorer_digest
 from huddle3d.people._ranges import check_numbers
@@ -259,7 +260,7 @@ def reconstruct(
         lambda p: canonicalise(photo, seen, fitted, c.canonical, body=body, progress=p),
         (photo, seen, fitted),
         c.canonical,
-        surface_digest(c.canonical.surface),
+        surface_digest(c.canonical.surface) + clothing_digest(c.canonical.clothing),
     )
     completed = run.stage(
         "complete",
