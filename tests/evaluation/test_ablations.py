@@ -61,17 +61,18 @@ def test_with_all_weights_every_variant_is_another_setting(tmp_path):
         "instance-normals": {"carve.normal_group": 0.0, "carve.normal_inst": 1.2},
         "group-data": {"complete.diffusion.weights": groups},
         "instance-data": {"complete.diffusion.weights": people},
-        "no-pers2ortho": {"canonical.reprojection": "none", "canonical.partial.iterations": 0},
+        "no-pers2ortho": {"canonical.reprojection": "none", "canonical.partial.iterations": 0, "canonical.clothing": "none"},
+        "naked": {"complete.method": "body-prior", "canonical.clothing": "none"},
     }
 
 
 @pytest.mark.skipif(EMBEDDED, reason="this version embeds weights")
-def test_without_weights_only_the_baseline_runs(tmp_path):
+def test_without_weights_only_the_baselines_run(tmp_path):
     found = ablations(PeopleConfig())
-    assert list(found.configs) == ["body-prior"] and found.configs["body-prior"].complete.method == "body-prior"
-    assert set(found.left_out) == set(ABLATIONS) - {"body-prior"} and "train mvd" in found.left_out["full"]
+    assert list(found.configs) == ["body-prior", "naked"] and {c.complete.method for c in found.configs.values()} == {"body-prior"}
+    assert set(found.left_out) == set(ABLATIONS) - {"body-prior", "naked"} and "train mvd" in found.left_out["full"]
     found = ablations(PeopleConfig(), group_data=weights(tmp_path, "g", data="groups"))
-    assert list(found.configs) == ["body-prior", "group-data"]
+    assert list(found.configs) == ["body-prior", "group-data", "naked"]
 
 
 def test_rows_without_their_weights_are_left_out_with_the_command(tmp_path):
@@ -159,7 +160,7 @@ def test_the_command_runs_what_can_run_and_tells_the_rest(results, tmp_path, cap
     own = ["--config.complete.diffusion.weights", str(weights(tmp_path, "own"))]
     assert main([*run, *own, "--output", str(tmp_path / "o"), "--json", str(tmp_path / "n.json"), "--html", str(tmp_path / "p")]) == 0
     names = [n for n in ABLATIONS if n != "instance-data"]
-    assert [a[0] for a in asked] == names and {a[0] for a in asked if a[1] == "body-prior"} == {"body-prior"}
+    assert [a[0] for a in asked] == names and {a[0] for a in asked if a[1] == "body-prior"} == {"body-prior", "naked"}
     assert asked[2][2] == ["s0_true_full", "s0_true_body-prior"]
     shown, tree = capsys.readouterr(), json.loads((tmp_path / "n.json").read_text())
     assert "Table 4, ablations" in shown.out and "left out: instance-data" in shown.err

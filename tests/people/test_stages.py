@@ -30,8 +30,8 @@ def test_the_partial_mesh_finds_the_thickness_of_clothes_from_the_outline(scene,
     world = apply(inverse(views.T_canon_world), views.partial_vertices)
     found = offset_along_normal(scene, world)
     # truth 15 mm; a third of it may be missing after 50 of 200 steps at 128 px (7 mm per pixel)
-    for name in ("belly", "left_thigh", "right_thigh", "lower_back"):
-        assert 0.008 < float(found[:, region(scene, name)].mean()) < 0.02, name
+    for name, most in (("belly", 0.02), ("left_thigh", 0.02), ("right_thigh", 0.02), ("lower_back", 0.03)):  # most clothes hang over the hollow of the back
+        assert 0.008 < float(found[:, region(scene, name)].mean()) < most, name
     # hands and faces have no clothes and keep the body's detail
     assert found[:, region(scene, "left_hand", "right_hand", "face")].abs().mean() < 0.002
 
@@ -194,3 +194,29 @@ def test_charts_of_xatlas_cover_every_face_without_overlap_and_are_deterministic
     assert (found[area > 2] > 0).float().mean() > 0.99  # a sliver may lie between texel centres
     again = build_atlas(scene.body, 1024, "xatlas")
     assert torch.equal(again.uv, atlas.uv) and torch.equal(again.faces_uv, atlas.faces_uv)
+
+
+def test_the_partial_mesh_wears_what_its_outline_says(scene):
+    """A linear clothing model with one thickness: outlines of people in thick clothes choose its coefficient, also for what nobody sees."""
+    from huddle3d.people import ClothingModel, PartialConfig
+    from huddle3d.people._adaptive import adaptive_rate, detail_points
+    from huddle3d.people._clothing import clothing_prior
+    from huddle3d.people._partial import fit_partial
+    from huddle3d.people._targets import crop_targets
+    from huddle3d.render import rasterize
+
+    body, bodies = scene.body, scene.bodies
+    faces, vertices = body.faces.long(), bodies.vertices[:1]
+    normals = vertex_normals(vertices, faces)
+    component = torch.full((1, body.num_vertices), 0.01)
+    model = ClothingModel(torch.zeros(body.num_vertices), component)
+    dressed = vertices + 0.02 * normals
+    masks = rasterize(dressed, faces, bodies.camera).face_id >= 0
+    targets = crop_targets(masks, bodies.camera, vertices, faces, 128)
+    rate = adaptive_rate(vertices, detail_points(bodies.landmarks[:1]))
+    config = PartialConfig(iterations=60, lr=0.02, size=128, clothing=0.1)
+    errors = []
+    for prior in (None, clothing_prior(model, vertices, vertices, 1.0)):
+        found = fit_partial(vertices, faces, targets, rate, 1.0, config, clothing=prior)
+        errors.append(float(((found - dressed)[0].norm(dim=-1)).mean()))
+    assert errors[1] < 0.6 * errors[0] and errors[1] < 0.008
