@@ -71,12 +71,9 @@ def _fits(pose: Pose, face: Detection) -> bool:
 
 
 def has_head_of(pose: Pose, other: Pose, faces: Sequence[Detection]) -> bool:
-    """Whether the head of a pose lies on the face of another one, and not on a sure face of its own (cheek to cheek, faces are that near)."""
+    """Whether the head of a pose lies on the face of another one, without being a head that fits that face better."""
     face = face_of(other, faces)
-    if face is None or _head_distance(pose, face) >= 0.8:
-        return False
-    own = [f for f in faces if f is not face and f.score >= SURE_FACE and _fits(pose, f)]
-    return not any(_head_distance(pose, f) < min(0.6, _head_distance(pose, face)) for f in own)
+    return face is not None and _head_distance(pose, face) < 0.8
 
 
 def lies_on_others(pose: Pose, others: Sequence[Pose], picture: Picture) -> bool:

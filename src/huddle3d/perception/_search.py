@@ -94,8 +94,9 @@ def find_people(picture: Picture, networks: Networks, config: PerceiveConfig, pr
         poses += new
         progress((k + 2) / (config.repeats + 2), f"{len(poses)} people")
     # A face in front of somebody who was painted over went with the paint: it is looked for in the picture as it is.
-    hidden = _face_seeds(picture, faces, poses, networks)
-    poses += _accept(picture, hidden, networks, config, faces, poses, config.min_quality, doubtful)
+    lost = _lost(faces, poses)
+    seeds = _face_seeds(picture, faces, poses, networks)
+    poses += _accept(picture, seeds, networks, config, faces, poses, config.min_quality, doubtful, lost)
     poses = _confirmed(poses, faces, picture, networks, config, doubtful)
     evidence = person_evidence(picture, poses, networks)
     poses = _without_ghosts(poses, faces, picture, networks, evidence)
@@ -216,14 +217,17 @@ def _seeds(picture: Picture, windows: Sequence[Roi], networks: Networks, thresho
 def _face_seeds(picture: Picture, faces: Sequence[Detection], poses: Sequence[Pose], networks: Networks) -> list[tuple[Roi, float]]:
     """For each sure face of nobody yet: the two regions below it that most look like its person; none if all faces are somebody's."""
     seeds = []
-    owned = [face_of(p, faces) for p in poses]
-    for face in faces:
-        if face.score < SURE_FACE or any(face is f for f in owned):
-            continue
+    for face in _lost(faces, poses):
         looks = [refine_pose(picture, roi, networks, face.score, looks=2) for roi in body_regions(face)]
         looks = [p for p in looks if face_of(p, [face]) is not None]
         seeds += [(p.roi, face.score) for p in sorted(looks, key=lambda p: -p.flag)[:2]]
     return seeds
+
+
+def _lost(faces: Sequence[Detection], poses: Sequence[Pose]) -> list[Detection]:
+    """Sure faces of nobody yet."""
+    owned = [face_of(p, faces) for p in poses]
+    return [f for f in faces if f.score >= SURE_FACE and not any(f is o for o in owned)]
 
 
 def _accept(
@@ -235,8 +239,12 @@ def _accept(
     known: Sequence[Pose],
     min_quality: float,
     doubtful: list[Pose],
+    lost: Sequence[Detection] = (),
 ) -> list[Pose]:
-    """New people, best first, that start from the seeds; those of nearly the quality needed are added to ``doubtful``."""
+    """New people, best first, that start from the seeds; those of nearly the quality needed are added to ``doubtful``.
+
+    With ``lost`` faces only people who have one of them are taken: cheek to cheek it may lie within the reach of another's head.
+    """
     poses: list[Pose] = []
     for roi, score in _merged(seeds):
         for variant in networks.landmark_variants():
@@ -258,8 +266,10 @@ def _accept(
                     doubtful.append(pose)
     kept: list[Pose] = []
     for pose in sorted(poses, key=quality, reverse=True):
-        others = [*known, *kept]
-        if any(is_same_person(pose, p, config.same_person_oks) or has_head_of(pose, p, faces) for p in others):
+        others, own = [*known, *kept], face_of(pose, faces)
+        if lost and (not any(own is f for f in lost) or any(own is face_of(p, faces) for p in kept)):
+            continue
+        if any(is_same_person(pose, p, config.same_person_oks) or (not lost and has_head_of(pose, p, faces)) for p in others):
             continue
         if has_face(pose, faces) or not lies_on_others(pose, others, picture):
             kept.append(pose)
