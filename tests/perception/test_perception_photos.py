@@ -55,6 +55,20 @@ def test_people_cut_at_the_waist_and_an_embrace(networks: Networks, shared: Path
     check_contract(found.masks, found.keypoints, found.landmarks3d, photo)
 
 
+@pytest.mark.shared
+def test_cheek_to_cheek(networks: Networks, shared: Path) -> None:
+    """A couple cut below the shoulders, her face on his chest: painting him over takes her face away."""
+    whole = load_photo(shared / "data" / "photos" / "coco_000000263969.jpg", max_side=1280)
+    rows, left = round(0.5 * whole.height), round(0.35 * whole.width)
+    photo = Photo(whole.image[:rows, left:].contiguous(), "cheeks", "0" * 64)
+    found = perceive_with(photo, networks)
+    assert len(found.names) == 2 and not any("belongs to none" in w for w in found.warnings)
+    nose = found.keypoints[:, LANDMARK_INDEX["nose"], :2]
+    assert (nose[0] - nose[1]).norm() > 0.1 * photo.width
+    assert found.masks.sum((1, 2)).min() > 0.03 * photo.height * photo.width
+    check_contract(found.masks, found.keypoints, found.landmarks3d, photo)
+
+
 def check_contract(masks: torch.Tensor, keypoints: torch.Tensor, landmarks3d: torch.Tensor, photo: Photo) -> None:
     """What every later stage relies on."""
     assert masks.sum(dim=0).max() <= 1, "disjoint"
