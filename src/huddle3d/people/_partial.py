@@ -95,8 +95,10 @@ class PartialConfig:
     """Weight of the squared coefficients of the clothing model (1 = one standard deviation), in pixels of the window that the outline may miss."""
     clothing_lr: float = 0.1
     """Learning rate of these coefficients (Adam)."""
+    max_clothing: float = 2.5
+    """Largest coefficient [standard deviations]: an umbrella in a mask must not become trousers."""
     max_offset: float = 0.06
-    """Largest offset along the normal [m]: a mask that also covers a bag must not become a belly. All bounds shrink with the trust in the mask."""
+    """Largest offset along the normal, usual clothes included [m]: a mask that also covers a bag must not become a belly. All bounds shrink with the trust in the mask."""
     min_offset: float = -0.01
     """Smallest offset along the normal [m]: a body that is too thick by more was fitted wrongly, and shrinking would starve its limbs."""
     max_free: float = 0.015
@@ -215,7 +217,10 @@ def fit_partial(
         fade = min(1.0, 2 * (1 - step / config.iterations))
         worn.step(g_worn, fade)
         along = along.detach() + rate[..., None] * wide.step(g_along, rate=fade)
-        along = torch.maximum(torch.minimum(along, config.max_offset * bound), config.min_offset * bound)
+        told = worn.now()  # both parts together keep the bounds; what is usual stays where the mask is not trusted
+        along = torch.maximum(
+            torch.minimum(along, (config.max_offset * bound - told).clamp_min(0)), config.min_offset * bound - targets.trust[:, None, None] * told
+        )
         free = free.detach() + rate[..., None] * narrow.step(g_free, rate=fade)
         longest = config.max_free if seen is None else config.max_seen
         if longest > 0:
@@ -236,7 +241,14 @@ class _Worn:
 
     def __call__(self) -> Float[Tensor, "K V 1"] | float:
         """Offsets along the normals."""
-        return 0.0 if self._prior is None else self._metre * self._prior(self.free[0])[..., None]
+        if self._prior is None:
+            return 0.0
+        return self._metre * self._prior(self.free[0]).clamp_max(self._config.max_offset)[..., None]
+
+    def now(self) -> Tensor:
+        """The same, without gradients."""
+        with torch.no_grad():
+            return torch.as_tensor(self())
 
     def energy(self) -> Tensor | float:
         """How unusual the clothes are."""
@@ -248,6 +260,8 @@ class _Worn:
         self.free[0].grad = gradients[0]
         self._adam.param_groups[0]["lr"] = self._config.clothing_lr * fade
         self._adam.step()
+        with torch.no_grad():
+            self.free[0].clamp_(-self._config.max_clothing, self._config.max_clothing)
 
 
 def _geometry(vertices: Tensor, faces: Tensor, raster: Raster, seen: Sequence[SeenSurface]) -> Float[Tensor, ""]:
