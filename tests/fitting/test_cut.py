@@ -95,7 +95,16 @@ def test_nothing_told_of_them_remains():
     legs = torch.tensor([n.startswith(("upperleg", "lowerleg", "foot")) for n in names])
     assert learned.answer.pose[0, legs].abs().amin(-1).gt(0).all()
     assert silent.answer.pose[0, legs].eq(0).all() and torch.equal(silent.answer.pose[0, ~legs], learned.answer.pose[0, ~legs])
-    done = cut.standing(replace(silent.fused(observed, config)), config.weight_cut_legs)
+    moved = moved_landmarks(body, frame)
+    done = cut.standing(silent.fused(observed, config), moved, config.weight_cut_legs)
+    fitted = [body.joint_names[j] for j in frame.fit_joints.tolist()]
+    held = {n for n, h in zip(fitted, done.held[0].tolist(), strict=True) if h == 1}
+    assert {"upperleg01.L", "lowerleg01.R"} <= held and done.held[0].sum() == len(held)  # others are as stiff as any hidden limb
+    assert not any(n.startswith(("spine", "foot", "toe", "upperarm")) for n in held)
+    for other in (both("knee", (300.0, 400.0, 0.0)), both("ankle", (-30.0, 300.0, 0.0)), both("hip", (500.0, HEIGHT - 150.0, 1.0))):
+        # a knee hidden in the picture, ankles beside it, a trunk that lies: nothing tells the thigh
+        loose = CutLegs.of(photo(FOCAL), person(**(both("knee", (300.0, HEIGHT + 20.0, 0.0)) | both("ankle", (300.0, HEIGHT + 200.0, 0.0)) | other)))
+        assert loose.held(moved)[0, fitted.index("upperleg01.L")] == 0
     for row, (_, end) in enumerate(BONES):
         if end[0].endswith(("knee", "ankle")):
             assert done.bones[0, row].tolist() == [0, -1, 0] and done.bone_weight[0, row] > 1

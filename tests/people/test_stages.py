@@ -26,13 +26,24 @@ def offset_along_normal(scene, world: torch.Tensor) -> torch.Tensor:
     return ((world - body) * vertex_normals(body, scene.body.faces.long())).sum(-1)
 
 
-def test_the_partial_mesh_finds_the_thickness_of_clothes_from_the_outline(scene, views) -> None:
+def test_the_partial_mesh_finds_the_thickness_of_clothes_from_the_outline(scene) -> None:
+    config = CanonicalConfig(size=256, partial=PartialConfig(iterations=50, lr=0.04, size=128), clothing="none")
+    views = canonicalise(scene.photo, scene.people, scene.bodies, config, body=scene.body)
     world = apply(inverse(views.T_canon_world), views.partial_vertices)
     found = offset_along_normal(scene, world)
     # truth 15 mm; a third of it may be missing after 50 of 200 steps at 128 px (7 mm per pixel)
-    for name, most in (("belly", 0.02), ("left_thigh", 0.02), ("right_thigh", 0.02), ("lower_back", 0.03)):  # most clothes hang over the hollow of the back
-        assert 0.008 < float(found[:, region(scene, name)].mean()) < most, name
+    for name in ("belly", "left_thigh", "right_thigh", "lower_back"):
+        assert 0.008 < float(found[:, region(scene, name)].mean()) < 0.02, name
     # hands and faces have no clothes and keep the body's detail
+    assert found[:, region(scene, "left_hand", "right_hand", "face")].abs().mean() < 0.002
+
+
+def test_usual_clothes_are_thicker_where_nobody_looks(scene, views) -> None:
+    world = apply(inverse(views.T_canon_world), views.partial_vertices)
+    found = offset_along_normal(scene, world)
+    for name in ("belly", "left_thigh", "right_thigh"):
+        assert 0.008 < float(found[:, region(scene, name)].mean()) < 0.02, name
+    assert 0.008 < float(found[:, region(scene, "lower_back")].mean()) < 0.03  # most clothes hang over the hollow of the back
     assert found[:, region(scene, "left_hand", "right_hand", "face")].abs().mean() < 0.002
 
 
@@ -216,7 +227,13 @@ def test_the_partial_mesh_wears_what_its_outline_says(scene):
     rate = adaptive_rate(vertices, detail_points(bodies.landmarks[:1]))
     config = PartialConfig(iterations=60, lr=0.02, size=128, clothing=0.1)
     errors = []
-    for prior in (None, clothing_prior(model, vertices, vertices, 1.0)):
+    for prior in (None, clothing_prior(model, vertices, vertices, faces, 1.0)):
         found = fit_partial(vertices, faces, targets, rate, 1.0, config, clothing=prior)
         errors.append(float(((found - dressed)[0].norm(dim=-1)).mean()))
     assert errors[1] < 0.6 * errors[0] and errors[1] < 0.008
+    # a mask that is hardly trusted changes hardly anything, however large it is
+    huge = replace(targets, coverage=torch.ones_like(targets.coverage), trust=torch.full_like(targets.trust, 0.1))
+    prior = clothing_prior(model, vertices, vertices, faces, 1.0)
+    found = fit_partial(vertices, faces, huge, rate, 1.0, replace(config, max_clothing=2.0), clothing=prior)
+    along = ((found - vertices) * normals).sum(-1)
+    assert 0 < float(along.max()) < 0.01 * 2.0 * 0.1 + config.max_offset * 0.1 + config.max_free * 0.1 + 1e-4

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from huddle3d.bodies import load_body
+from huddle3d.cli import main
 from huddle3d.errors import InputError
 from huddle3d.geometry import vertex_normals
 from huddle3d.people import ClothingModel, read_clothing, save_clothing
@@ -60,7 +61,7 @@ def test_components_come_back(body):
     assert (basis @ torch.nn.functional.normalize(model.basis, dim=-1).T).abs().diagonal().min() > 0.95
     report = measure_clothing(model, fields[:20])
     assert report.model_mm < 1 < report.mean_mm < report.naked_mm
-    with pytest.raises(InputError, match="5 components of 5 people"):
+    with pytest.raises(InputError, match="5 components cannot be told from 5 people"):
         fit_clothing(fields[:5], 5)
 
 
@@ -71,12 +72,16 @@ def test_people_leave_each_other_room_and_skirts_stay(body):
     start = near.clone()
     skirt = region(body, "left_thigh")
     start[1, skirt] += 0.01
-    prior = clothing_prior(model, 2 * near, 2 * start, 2.0)  # two canonical units a metre
+    prior = clothing_prior(model, 2 * near, 2 * start, body.faces.long(), 2.0)  # two canonical units a metre
     worn = prior(torch.zeros(2, 1))
-    distance = torch.cdist(near[0], near[1])
+    distance = torch.cdist(near[0], start[1])
     assert torch.allclose(worn[0], (distance.amin(1) / 2).clamp_max(0.05), atol=1e-5) and worn[0].min() < 0.04
     assert worn[1, skirt].eq(0).all() and (worn[1, ~skirt] > 0).all()
-    alone = clothing_prior(model, near[:1], near[:1], 1.0)
+    crossing = at_rest + torch.tensor([[[0.0, 0, 0]], [[0.0, 0, 0.1]]])
+    inside = clothing_prior(model, crossing, crossing, body.faces.long(), 1.0)(torch.zeros(2, 1))
+    back = region(body, "upper_back")  # of the second, who stands in front: in the first one's chest
+    assert inside[1, back].median() == 0 < inside[1, region(body, "chest")].median()
+    alone = clothing_prior(model, near[:1], near[:1], body.faces.long(), 1.0)
     assert alone(torch.zeros(1, 1)).eq(0.05).all()
 
 
@@ -92,11 +97,14 @@ def test_the_file_comes_back_and_others_are_refused(body, tmp_path):
     with pytest.raises(InputError, match="not a clothing model"):
         read_clothing(tmp_path / "other.safetensors")
     save_clothing(tmp_path / "nan.safetensors", replace(model, mean=model.mean * torch.nan))
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match="no distances of clothes"):
         read_clothing(tmp_path / "nan.safetensors")
     save_clothing(tmp_path / "smpl.safetensors", replace(model, model="smpl"))
     with pytest.raises(InputError, match="for bodies of 'smpl'"):
         clothing_model(str(tmp_path / "smpl.safetensors"), body)
+    save_clothing(tmp_path / "far.safetensors", replace(model, mean=model.mean + 500))
+    with pytest.raises(InputError, match="no distances of clothes"):
+        read_clothing(tmp_path / "far.safetensors")
     with pytest.raises(InputError, match="no such file"):
         clothing_model(str(tmp_path / "gone.safetensors"), body)
 
@@ -128,3 +136,19 @@ def test_a_folder_is_resumed_and_damage_named(body, tmp_path):
         read_fields(tmp_path / "people")
     with pytest.raises(InputError, match="no measured people"):
         read_fields(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--people", "8"), "--components 32 cannot be told from --people 8"),
+        (("--components", "0"), "--components 0"),
+        (("--minutes", "0"), "--minutes more than 0"),
+        (("--minutes", "nan"), "--minutes more than 0"),
+        (("--workers", "0"), "--workers at least 1"),
+        (("--seed", "-1"), "--seed must not be negative"),
+    ],
+)
+def test_the_command_refuses_before_it_measures(tmp_path, capsys, options, said):
+    assert main(["train", "clothing", "--output", str(tmp_path / "o"), *options]) == 2
+    assert said in " ".join(capsys.readouterr().err.split()) and not (tmp_path / "o").exists()

@@ -84,7 +84,8 @@ class FitConfig:
     """Geman-McClure scale [m] of the floor term: people who jump or sit are let go."""
     weight_cut_legs: float = 1.0
     """Legs that the lower border of the picture cuts off hang down from upright trunks, and trunks without hips do not lean in depth: weight of their
-    bones' directions, in units of those of 3D landmarks that are surely seen. 0: they are treated as any other hidden limb."""
+    bones' directions, in units of those of 3D landmarks that are surely seen. Of these, and of legs that another border cuts off, the regressor is
+    not asked. 0: they are treated as any other hidden limb."""
     hidden_feet_weight: float = 0.05
     """Weight of the floor term for feet that are not seen."""
 

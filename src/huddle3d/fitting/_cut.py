@@ -1,7 +1,7 @@
 """Legs and hips that the border of the picture cuts off: nobody told anything about them, so they stand.
 
-The regressor never saw such people (its views hold everybody whole): it would seat them in the air and lean trunks of which only shoulders are seen. And
-a leg that only continues a bent trunk floats.
+Asked about them, the regressor tells poses of its interactions, which nothing in the picture supports: people sit in the air, and trunks of which only
+shoulders are seen lean. And a leg that only continues a bent trunk floats.
 """
 
 from __future__ import annotations
@@ -95,13 +95,22 @@ class CutLegs:
         unknown = self.bones(self.points) | (self.hips[:, None] & _of_hips())
         return replace(learned, answer=replace(learned.answer, pose=pose, bone_sigma=learned.answer.bone_sigma.masked_fill(unknown, torch.inf)))
 
-    def standing(self, observed: Observations, strength: float) -> Observations:
+    def held(self, moved: Bool[Tensor, "F L"]) -> Float[Tensor, "K F"]:
+        """How surely each joint of a leg is held by hanging bones: all knees and ankles that it moves are beyond the lower border, the trunk is upright."""
+        ends = torch.zeros(NUM_LANDMARKS, dtype=torch.bool)
+        ends[_ENDS] = True
+        moved = moved & ends
+        hang = moved.any(-1) & ~(moved & ~self.below[:, None]).any(-1)
+        return hang * self.upright[:, None]
+
+    def standing(self, observed: Observations, moved: Bool[Tensor, "F L"], strength: float) -> Observations:
         """The observations, with thighs and shanks that hang down from the hips, and trunks without hips that do not lean in depth.
 
         View axes (y up); a level camera is assumed.
 
         Args:
             observed: without them.
+            moved: which landmarks each fitted joint moves.
             strength: weight of these directions, in units of those of the 3D landmarks.
         """
         hang = self.bones(self.below)
@@ -110,7 +119,7 @@ class CutLegs:
         bones = torch.where(trunks[..., None], torch.nn.functional.pad(self.trunk, (0, 1))[:, None], bones)
         sure = strength / bone_noise().square()
         weight = torch.where(hang, sure * self.upright[:, None], observed.bone_weight)
-        return replace(observed, bones=bones, bone_weight=torch.where(trunks, sure, weight), cut=self.points)
+        return replace(observed, bones=bones, bone_weight=torch.where(trunks, sure, weight), held=self.held(moved))
 
 
 def _of_hips() -> Bool[Tensor, "bones"]:

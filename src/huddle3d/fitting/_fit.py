@@ -92,13 +92,13 @@ def fit(
     observed = observe(photo, people, frame.focal_px, config, body.landmark_valid)
     chosen = choose_regressor(body, config, regressor)
     learned = None if chosen is None else Learned.of(chosen, photo, people, observed, frame)
-    cut = CutLegs.of(photo, people) if config.weight_cut_legs > 0 else None
+    cut, moved = CutLegs.of(photo, people) if config.weight_cut_legs > 0 else None, moved_landmarks(body, frame)
     if cut is not None and learned is not None:
-        learned = cut.untold(learned, cut.joints(moved_landmarks(body, frame)), frame.fit_joints.tolist())
+        learned = cut.untold(learned, cut.joints(moved), frame.fit_joints.tolist())
     if learned is not None:
         observed = replace(learned.fused(observed, config), rest=config.regressor_pose * learned.pose(frame))
     if cut is not None:
-        observed = cut.standing(observed, config.weight_cut_legs)
+        observed = cut.standing(observed, moved, config.weight_cut_legs)
     first, _ = initialise(body, frame, observed, config, learned=learned, progress=_part(progress, 0.0, 0.25))
     with torch.no_grad():
         terms = LandmarkTerms.build(body, frame, observed, first, config, with_world=True)

@@ -177,7 +177,8 @@ class LandmarkTerms:
             upright = standing(variables.landmarks(body, frame), observed.confidence)
         depth = variables.base_depth * variables.log_depth.exp()
         moved = moved_landmarks(body, frame)
-        known = observed.confidence if observed.cut is None else torch.where(observed.cut, 1.0, observed.confidence)  # legs that stand do not rest
+        known = evidence(moved, observed.confidence)
+        known = known if observed.held is None else torch.maximum(known, observed.held)
         sure = 1.0 if isinstance(observed.rest, float) else 1 + config.regressor_stiffness
         return LandmarkTerms(
             body,
@@ -189,7 +190,7 @@ class LandmarkTerms:
             bone_matrix(),
             shape_spread(tuple(body.shape_names)),
             moved,
-            sure * (1 + config.hidden_stiffness * (1 - evidence(moved, known))),
+            sure * (1 + config.hidden_stiffness * (1 - known)),
             foot_weight,
             upright,
             with_world,

@@ -89,8 +89,8 @@ class Observations:
     largest, whose scale and stance are measured on few pixels and among whom false detections are common."""
     rest: Float[Tensor, "B F 3"] | float = 0.0
     """Where the pose prior rests: rotation vectors [rad] of the fitted joints; 0 = the rest pose."""
-    cut: Bool[Tensor, "B L"] | None = None
-    """Points of legs that the border of the picture cuts off."""
+    held: Float[Tensor, "B F"] | None = None
+    """How surely joints of legs that the picture cuts off are held by told directions, in [0, 1]: those need not rest."""
 
     def repeated(self, times: int) -> Observations:
         """Each observation ``times`` times in a row (hypotheses of one person lie side by side)."""

@@ -13,12 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from huddle3d.bodies import BodyModel
 from huddle3d.errors import InputError
+from huddle3d.geometry import vertex_normals
 from huddle3d.io import display_name
 from huddle3d.weights import NetworkKind, half_precision, weights_path
 
@@ -37,6 +39,8 @@ CLOTHING_WEIGHTS = "clothing-anny"
 """Name of the embedded model in the registry."""
 
 _KIND = NetworkKind("huddle3d-clothing", "a clothing model", "huddle3d train clothing")
+_FAR_M = 1.0
+"""Nothing that people wear stands off further [m]; NaN does not pass for less, either."""
 _BARE_M = 0.001
 """Start vertices that lie further from the body than this [m] are cloth already (skirts)."""
 
@@ -62,34 +66,38 @@ class ClothingPrior:
 
     model: ClothingModel
     room: Float[Tensor, "K V"]
-    """Largest distance of each vertex [m]: half of the way to other people; 0 where cloth has been put on already."""
+    """Largest distance of each vertex [m]: half of the way to other people; 0 inside of them, and where cloth has been put on already."""
 
     def __call__(self, coefficients: Float[Tensor, "K C"]) -> Float[Tensor, "K V"]:
         """Distances [m]."""
         return torch.minimum(self.model.mean + coefficients @ self.model.basis, self.room)
 
 
-def clothing_prior(model: ClothingModel, body: Float[Tensor, "K V 3"], start: Float[Tensor, "K V 3"], metre: float) -> ClothingPrior:
+def clothing_prior(
+    model: ClothingModel, body: Float[Tensor, "K V 3"], start: Float[Tensor, "K V 3"], faces: Int[Tensor, "F 3"], metre: float
+) -> ClothingPrior:
     """The model beside other people.
 
     Args:
         model: of the same body model.
         body: fitted bodies, canonical.
         start: the same, with the skirts that were put on.
+        faces: of one body.
         metre: canonical units per metre.
     """
     from scipy.spatial import KDTree
 
-    points = body.detach().cpu().double().numpy()
-    room = torch.full(body.shape[:2], torch.inf, dtype=body.dtype)
-    trees = [KDTree(p) for p in points]
-    for k in range(len(points)):
-        for j in range(len(points)):
+    points, surfaces, normals = (t.detach().cpu().double().numpy() for t in (body, start, vertex_normals(start, faces)))
+    room = np.full(points.shape[:2], np.inf)
+    for j, surface in enumerate(surfaces):
+        tree = KDTree(surface)
+        for k, own in enumerate(points):
             if j != k:
-                distance, _ = trees[j].query(points[k], distance_upper_bound=0.4 * metre)
-                room[k] = torch.minimum(room[k], torch.from_numpy(distance / (2 * metre)).to(room))
+                distance, nearest = tree.query(own)
+                inside = ((own - surface[nearest]) * normals[j][nearest]).sum(-1) < 0
+                room[k] = np.minimum(room[k], np.where(inside, 0.0, distance / (2 * metre)))
     worn = (start - body).norm(dim=-1) > _BARE_M * metre
-    return ClothingPrior(model.to(body.device), torch.where(worn, 0.0, room.to(body.device)))
+    return ClothingPrior(model.to(body.device), torch.where(worn, 0.0, torch.from_numpy(room).to(body)))
 
 
 def save_clothing(path: str | os.PathLike[str], model: ClothingModel, *, overwrite: bool = False, note: dict[str, object] | None = None) -> None:
@@ -111,8 +119,8 @@ def _built(header: dict[str, Any], tensors: dict[str, Tensor]) -> ClothingModel:
     V, C = int(header["vertices"]), int(header["components"])
     if set(tensors) != {"mean", "basis"} or tensors["mean"].shape != (V,) or tensors["basis"].shape != (C, V):
         raise ValueError(f"not a mean and {C} components of {V} vertices")
-    if not all(bool(t.isfinite().all()) for t in tensors.values()):
-        raise ValueError("numbers in it are not finite")
+    if C < 1 or not all(bool((t.abs() < _FAR_M).all()) for t in tensors.values()):
+        raise ValueError("numbers in it are no distances of clothes")
     return ClothingModel(tensors["mean"], tensors["basis"], str(header["model"]))
 
 
@@ -142,11 +150,12 @@ def clothing_model(source: str, body: BodyModel) -> ClothingModel | None:
     Raises:
         InputError: a file of the user's own that is for another body model, or no such file.
     """
-    if source == "none":
+    if source == "none" or (source == "embedded" and body.name != "anny"):
         return None
     found = _read(str(_file(source)), clothing_digest(source))
     if found.model == body.name and len(found.mean) == body.num_vertices:
         return found
-    if source == "embedded":
-        return None
-    raise InputError(f"{display_name(source)}: for bodies of {found.model!r}, not of {body.name!r}.", next_step="Set canonical.clothing to none.")
+    raise InputError(
+        f"{display_name(source)}: for bodies of {found.model!r} with {len(found.mean)} vertices, not of {body.name!r} with {body.num_vertices}.",
+        next_step="Set canonical.clothing to none.",
+    )

@@ -96,9 +96,10 @@ class PartialConfig:
     clothing_lr: float = 0.1
     """Learning rate of these coefficients (Adam)."""
     max_clothing: float = 2.5
-    """Largest coefficient [standard deviations]: an umbrella in a mask must not become trousers."""
+    """Largest coefficient [standard deviations], times the trust in the mask: an umbrella in a mask must not become trousers."""
     max_offset: float = 0.06
-    """Largest offset along the normal, usual clothes included [m]: a mask that also covers a bag must not become a belly. All bounds shrink with the trust in the mask."""
+    """Largest offset along the normal [m], beyond which only usual clothes reach: a mask that also covers a bag must not become a belly. All bounds shrink
+    with the trust in the mask."""
     min_offset: float = -0.01
     """Smallest offset along the normal [m]: a body that is too thick by more was fitted wrongly, and shrinking would starve its limbs."""
     max_free: float = 0.015
@@ -198,7 +199,7 @@ def fit_partial(
     narrow = SmoothAdam(Membrane(faces, V, config.detail), lr * (0.25 if seen is None else 1.0))
     along, free = start.new_zeros(*start.shape[:2], 1), torch.zeros_like(start)
     bound = metre * targets.trust[:, None, None]
-    worn = _Worn(clothing, metre, len(start), config)
+    worn = _Worn(clothing, metre, targets.trust, config)
     for step in range(config.iterations):
         along.requires_grad_(True)
         free.requires_grad_(True)
@@ -232,18 +233,19 @@ def fit_partial(
 class _Worn:
     """The part of the offsets that the clothing model tells, in canonical units, and its coefficients."""
 
-    def __init__(self, prior: ClothingPrior | None, metre: float, people: int, config: PartialConfig) -> None:
+    def __init__(self, prior: ClothingPrior | None, metre: float, trust: Float[Tensor, "K"], config: PartialConfig) -> None:
         self._prior, self._metre, self._config = prior, metre, config
+        self._most = config.max_clothing * trust[:, None]
         self.free: list[Tensor] = []
         if prior is not None:
-            self.free = [prior.model.mean.new_zeros(people, len(prior.model.basis), requires_grad=True)]
+            self.free = [prior.model.mean.new_zeros(len(trust), len(prior.model.basis), requires_grad=True)]
             self._adam = torch.optim.Adam(self.free, lr=config.clothing_lr)
 
     def __call__(self) -> Float[Tensor, "K V 1"] | float:
         """Offsets along the normals."""
         if self._prior is None:
             return 0.0
-        return self._metre * self._prior(self.free[0]).clamp_max(self._config.max_offset)[..., None]
+        return self._metre * self._prior(self.free[0])[..., None]
 
     def now(self) -> Tensor:
         """The same, without gradients."""
@@ -261,7 +263,7 @@ class _Worn:
         self._adam.param_groups[0]["lr"] = self._config.clothing_lr * fade
         self._adam.step()
         with torch.no_grad():
-            self.free[0].clamp_(-self._config.max_clothing, self._config.max_clothing)
+            self.free[0].copy_(torch.maximum(torch.minimum(self.free[0], self._most), -self._most))
 
 
 def _geometry(vertices: Tensor, faces: Tensor, raster: Raster, seen: Sequence[SeenSurface]) -> Float[Tensor, ""]:

@@ -40,10 +40,11 @@ class CanonicalConfig:
     partial: PartialConfig = field(default_factory=PartialConfig)
     """Optimisation of the partial mesh."""
     surface: str = "none"
-    """Who tells normals and depth of the dressed people if perception did not: ``none`` (the body's remain), ``embedded``, or a file of
+    """Who tells normals and depth of the dressed people if perception did not: ``none`` (nobody: those of the dressed body remain), ``embedded``, or a file of
     ``huddle3d train surface``."""
     clothing: str = "embedded"
-    """What people usually wear under what the photo shows of it: ``embedded``, ``none`` (naked bodies), or a file of ``huddle3d train clothing``."""
+    """Clothing model that the partial mesh starts from: ``embedded`` (Anny's bodies; others stay naked), ``none`` (naked bodies), or a file of
+    ``huddle3d train clothing``."""
     edges: EdgeFilter = field(default_factory=EdgeFilter)
     """Filter A: pixels near depth edges are not reprojected."""
     tau: float = 0.02
@@ -76,8 +77,8 @@ def canonicalise(
         config: sizes and weights.
         body: the body model (its faces).
         observed: normals and depth of the photo from a network, for the real L_geo; default those of ``people2d``, if it has both, then those of the
-            network that the configuration names. Without any the outline is the only observation, and the partial mesh keeps the body's normals and
-            depth inside of it.
+            network that the configuration names. Without any the outline is the only observation, and inside of it the partial mesh
+            keeps the relief of the dressed body.
         progress: hears how far it is.
 
     Returns:
@@ -95,7 +96,7 @@ def canonicalise(
     steps = config.partial.iterations
     seen = _seen(photo, people2d, bodies.camera, camera, T, start, faces, targets, config, observed)
     usual = clothing_model(config.clothing, body)
-    worn = None if usual is None else clothing_prior(usual, start, clothed, float(scale_of(T)))
+    worn = None if usual is None else clothing_prior(usual, start, clothed, faces, float(scale_of(T)))
     partial = fit_partial(
         clothed,
         faces,

@@ -14,7 +14,7 @@ from huddle3d.compute import measure
 from huddle3d.errors import HuddleError, InputError, ShapeError, StageError
 from huddle3d.fitting import FitConfig, fit, fit_weights_digest
 from huddle3d.io.limits import MAX_JSON_BYTES, read_regular_file
-from huddle3d.people._clothing import clothing_digest
+from huddle3d.people._clothing import clothing_digest, clothing_model
 from huddle3d.people._diffusion_completer import completion_digest
 from huddle3d.people._faces import restorer_digest
 from huddle3d.people._ranges import check_numbers
@@ -213,6 +213,7 @@ def reconstruct(
     config = config or PeopleConfig()
     body = body or load_body()
     _check_given(photo, people, bodies)
+    clothing_model(config.canonical.clothing, body)  # a file that cannot be used is told before anything runs
     if guess is not None and photo.focal_px is None:
         photo = replace(photo, focal_px=guess.focal_px, focal_source="bodies")
     picture = photo

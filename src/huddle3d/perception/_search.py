@@ -243,7 +243,7 @@ def _accept(
 ) -> list[Pose]:
     """New people, best first, that start from the seeds; those of nearly the quality needed are added to ``doubtful``.
 
-    With ``lost`` faces only people who have one of them are taken: cheek to cheek it may lie within the reach of another's head.
+    With ``lost`` faces only people who have one of them are taken, also where that face is within reach of another's head (cheek to cheek).
     """
     poses: list[Pose] = []
     for roi, score in _merged(seeds):

@@ -21,7 +21,7 @@ from huddle3d.io import display_name, write_tensors
 from huddle3d.people import ClothingModel
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import Assets, SceneBuilder
-from huddle3d.synthesis.suites.splits import heldout_spec, training_spec
+from huddle3d.synthesis.suites.splits import training_spec
 from huddle3d.training.numbered import check_counts, make_numbered
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ __all__ = [
 
 _KIND = "huddle3d-clothing-fields"
 _FIRST_SEED = 700_000
-"""Of training's people; far from the seeds of the other banks. Held-out ones begin at the evaluation half's own."""
+"""Far from the seeds of the other banks."""
 _BARE = ("face", "left_hand", "right_hand")
 """Regions that nothing covers: the body's own detail stays."""
 _FILL = 1.0
@@ -52,8 +52,6 @@ _FILL = 1.0
 class ClothingConfig:
     """Who is measured, and how."""
 
-    held: bool = False
-    """People and clothes from the evaluation's half of the synthetic world instead of training's."""
     first_seed: int = 0
     """Seed of the first person; the next ones count up."""
     assets: str = ""
@@ -67,7 +65,7 @@ class ClothingConfig:
     least_m: float = -0.02
     """Samples deeper than this [m] are inside."""
     most_m: float = 0.06
-    """Largest distance that is kept [m]: what stands off further (skirts, bags) is no thickness."""
+    """Larger distances count as this one [m], lest skirts and bags outweigh everything else."""
 
 
 def _samples(vertices: Float[Tensor, "v 3"], faces: Tensor, count: int, generator: torch.Generator) -> Float[Tensor, "n 3"]:
@@ -99,7 +97,7 @@ def clothing_field(
     config = config or ClothingConfig()
     points = _samples(mesh.vertices.float(), mesh.faces.long(), config.points, generator).double().numpy()
     body, normals = vertices.double().numpy(), vertex_normals(vertices, faces).double().numpy()
-    distance, nearest = KDTree(body).query(points)
+    distance, nearest = (np.asarray(x) for x in KDTree(body).query(points))
     along = ((points - body[nearest]) * normals[nearest]).sum(-1)
     beside = np.sqrt(np.maximum(distance**2 - along**2, 0))
     told = (beside < config.beside_m) & (along > config.least_m)
@@ -114,11 +112,7 @@ def _fields_of_index(index: int, config: ClothingConfig, body: BodyModel, assets
     for k in range(config.each):
         seed = config.first_seed + config.each * index + k
         worn = assets if seed % 2 else None
-        if config.held:
-            spec = heldout_spec(_FIRST_SEED + seed, people=1, family="solo", assets=worn)
-        else:
-            spec = training_spec(_FIRST_SEED + seed, people=1, family="solo", assets=worn)
-        scene = SceneBuilder(body, assets=worn)(spec)
+        scene = SceneBuilder(body, assets=worn)(training_spec(_FIRST_SEED + seed, people=1, family="solo", assets=worn))
         found.append(clothing_field(scene.meshes[0], scene.bodies.vertices[0], body.faces.long(), torch.Generator().manual_seed(seed), config))
     return torch.stack(found)
 
@@ -152,7 +146,7 @@ def harvest_clothing(
 
     Args:
         output: folder; one file of ``config.each`` people a number.
-        people: at least this many.
+        people: how many; the folder may hold some more.
         config: who, and how; a folder takes files of one config only.
         minutes: begin no further file after so long; None for no limit.
         workers: processes.
@@ -165,17 +159,18 @@ def harvest_clothing(
         Assets.open(Path(config.assets))
     files = math.ceil(people / config.each)
     check_counts(files, 1, workers)
-    return read_fields(make_numbered(output, files, config, _work, what="people", minutes=minutes, workers=workers, progress=progress))
+    folder = make_numbered(output, files, config, _work, what="people", minutes=minutes, workers=workers, progress=progress)
+    return read_fields(folder, files)[:people]
 
 
-def read_fields(folder: str | os.PathLike[str]) -> Float[Tensor, "n V"]:
-    """All measured people of a folder that :func:`harvest_clothing` wrote.
+def read_fields(folder: str | os.PathLike[str], files: int | None = None) -> Float[Tensor, "n V"]:
+    """The measured people of a folder that :func:`harvest_clothing` wrote, or of its first files.
 
     Raises:
         InputError: none, or damaged files.
     """
     parts: list[Tensor] = []
-    for path in sorted(Path(folder).glob("*.safetensors")):
+    for path in sorted(Path(folder).glob("[0-9]*.safetensors"))[:files]:
         try:
             with safe_open(str(path), framework="pt") as file:
                 if json.loads((file.metadata() or {}).get("huddle3d", "{}")).get("kind") != _KIND:
@@ -219,10 +214,12 @@ def fit_clothing(fields: Float[Tensor, "n V"], components: int, *, model: str = 
     """Mean and the strongest principal components of whole fields.
 
     Raises:
-        InputError: fewer people than components, and one more.
+        InputError: not more people than components.
     """
     if not 1 <= components < len(fields):
-        raise InputError(f"{components} components of {len(fields)} people.", next_step="Measure more people, or ask for fewer components.")
+        raise InputError(
+            f"{components} components cannot be told from {len(fields)} people.", next_step="Measure more people, or ask for fewer components."
+        )
     mean = fields.mean(0)
     _, strength, rows = torch.linalg.svd((fields - mean).double(), full_matrices=False)
     basis = rows[:components] * strength[:components, None] / math.sqrt(len(fields))

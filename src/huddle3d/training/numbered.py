@@ -77,7 +77,7 @@ def make_numbered(
         )
     stamp.write_text(repr(config))
     began = time.monotonic()
-    done = {int(p.stem) for p in folder.glob("*.safetensors")}
+    done = {int(p.stem) for p in folder.glob("*.safetensors") if p.stem.isdecimal()}
     todo, finished, made = [i for i in range(scenes) if i not in done], len(done), 0
 
     def late() -> bool:

@@ -47,7 +47,7 @@ class ViewConfig:
     fill: tuple[float, float] = (0.45, 1.15)
     """Share of the picture's shorter side that the pair takes; above 1 people are cut off."""
     close: float = 0.25
-    """Share of the pictures that are taken from so near that legs, or all below the shoulders, are cut off."""
+    """Share of the pictures, before some are dropped, that are taken from so near that legs, or all below the shoulders, are cut off."""
     close_fill: tuple[float, float] = (1.2, 2.6)
     """``fill`` of those."""
     close_up: tuple[float, float] = (0.1, 0.35)
