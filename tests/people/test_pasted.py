@@ -35,7 +35,7 @@ def test_a_plane_at_the_depth_of_the_people_is_seen_as_it_is():
 
 def test_a_person_nearer_to_the_camera_stays_larger(scene):
     """What Pers2Ortho undoes is not undone here; the partial meshes stay the bodies if they are not fitted either."""
-    config = CanonicalConfig(size=128, reprojection="none")
+    config = CanonicalConfig(size=128, reprojection="none", clothing="none")
     config = replace(config, partial=replace(config.partial, iterations=0))
     out = canonicalise(scene.photo, scene.people, scene.bodies, config, body=scene.body)
     assert torch.equal(out.partial_vertices, out.body_vertices)

@@ -134,7 +134,7 @@ def test_the_canonical_stage_asks_the_named_network(scene, tmp_path):
             network.leave.weight.zero_()
             network.leave.bias.copy_(torch.tensor([20.0 * sign, 0.0, 20.0, 0.0, 0.0]))
         save_surface_network(tmp_path / f"{side}.safetensors", SurfaceNetwork(network, SIZE))
-        config = CanonicalConfig(size=64, partial=tiny, surface=str(tmp_path / f"{side}.safetensors"))
+        config = CanonicalConfig(size=64, partial=tiny, surface=str(tmp_path / f"{side}.safetensors"), clothing="none")
         views = canonicalise(scene.photo, scene.people, scene.bodies, config, body=scene.body)
         front = vertex_normals(views.body_vertices, faces)[..., 2] > 0.7
         tilt[side] = float(vertex_normals(views.partial_vertices, faces)[..., 0][front].mean())
