@@ -2,6 +2,7 @@
 
 from huddle3d.people._clothing import ClothingModel, read_clothing, save_clothing
 from huddle3d.people._diffusion_completer import known_photo, own_model
+from huddle3d.people._fill import fill_colours
 from huddle3d.people._html import Figure, Section, page, table
 from huddle3d.people._learned_upsampling import large_pictures, learned_upsampler, read_upsampler, save_upsampler, upsampler_guide
 from huddle3d.people._surface import RELIEF_M, SurfaceWindows, WindowSurface, mask_logits, predicted_normals, surface_windows, understand
@@ -41,6 +42,7 @@ __all__ = [
     "WindowSurface",
     "mask_logits",
     "ClothingModel",
+    "fill_colours",
     "observe_surface",
     "predicted_normals",
     "read_clothing",

@@ -6,11 +6,9 @@ between skin and outer surface, vertex by vertex) tells what goes with it: trous
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from huddle3d.bodies import BodyModel
 from huddle3d.errors import InputError
 from huddle3d.geometry import vertex_normals
 from huddle3d.io import display_name
-from huddle3d.weights import NetworkKind, half_precision, weights_path
+from huddle3d.weights import NetworkKind, half_precision
 
 __all__ = [
     "CLOTHING_WEIGHTS",
@@ -39,6 +37,7 @@ CLOTHING_WEIGHTS = "clothing-anny"
 """Name of the embedded model in the registry."""
 
 _KIND = NetworkKind("huddle3d-clothing", "a clothing model", "huddle3d train clothing")
+_SETTING = "canonical.clothing"
 _FAR_M = 1.0
 """Nothing that people wear stands off further [m]; NaN does not pass for less, either."""
 _BARE_M = 0.001
@@ -124,19 +123,9 @@ def _built(header: dict[str, Any], tensors: dict[str, Tensor]) -> ClothingModel:
     return ClothingModel(tensors["mean"], tensors["basis"], str(header["model"]))
 
 
-def _file(source: str) -> Path:
-    if source == "embedded":
-        return weights_path(CLOTHING_WEIGHTS) / f"{CLOTHING_WEIGHTS}.safetensors"
-    if not Path(source).is_file():
-        raise InputError(
-            f"{display_name(source)}: no such file.", next_step="canonical.clothing is none, embedded, or a file of `huddle3d train clothing`."
-        )
-    return Path(source)
-
-
 def clothing_digest(source: str) -> str:
     """sha256 of the model that a configuration names; empty for none."""
-    return "" if source == "none" else hashlib.sha256(_file(source).read_bytes()).hexdigest()
+    return _KIND.digest(source, embedded=CLOTHING_WEIGHTS, setting=_SETTING)
 
 
 @lru_cache(maxsize=2)
@@ -152,7 +141,7 @@ def clothing_model(source: str, body: BodyModel) -> ClothingModel | None:
     """
     if source == "none" or (source == "embedded" and body.name != "anny"):
         return None
-    found = _read(str(_file(source)), clothing_digest(source))
+    found = _read(str(_KIND.chosen(source, embedded=CLOTHING_WEIGHTS, setting=_SETTING)), clothing_digest(source))
     if found.model == body.name and len(found.mean) == body.num_vertices:
         return found
     raise InputError(

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from huddle3d.errors import InputError
 from huddle3d.geometry import Camera
-from huddle3d.io import display_name
 from huddle3d.networks import SurfaceNet, SurfaceNetConfig
 from huddle3d.people._surface import SurfaceWindows, WindowSurface, surface_windows, understand
 from huddle3d.scene import Photo
-from huddle3d.weights import NetworkKind, half_precision, loaded, weights_path
+from huddle3d.weights import NetworkKind, half_precision, loaded
 
 __all__ = [
     "SURFACE_WEIGHTS",
@@ -36,6 +32,7 @@ SURFACE_WEIGHTS = "surface"
 """Name of the embedded weights in the registry."""
 
 _KIND = NetworkKind("huddle3d-surface", "a surface network", "huddle3d train surface")
+_SETTING = "canonical.surface"
 
 
 @dataclass(frozen=True)
@@ -72,25 +69,9 @@ def _built(header: dict[str, Any], tensors: dict[str, Tensor]) -> SurfaceNetwork
     return SurfaceNetwork(loaded(lambda: SurfaceNet(config), tensors), size)
 
 
-def surface_file(source: str) -> Path:
-    """The file that a configuration names: ``embedded``, or a path.
-
-    Raises:
-        WeightsMissingError: the embedded one is absent.
-        InputError: no such file.
-    """
-    if source == "embedded":
-        return weights_path(SURFACE_WEIGHTS) / f"{SURFACE_WEIGHTS}.safetensors"
-    if not Path(source).is_file():
-        raise InputError(
-            f"{display_name(source)}: no such file.", next_step="canonical.surface is none, embedded, or a file of `huddle3d train surface`."
-        )
-    return Path(source)
-
-
 def surface_digest(source: str) -> str:
     """sha256 of the network that a configuration names; empty for none."""
-    return "" if source == "none" else hashlib.sha256(surface_file(source).read_bytes()).hexdigest()
+    return _KIND.digest(source, embedded=SURFACE_WEIGHTS, setting=_SETTING)
 
 
 @lru_cache(maxsize=2)
@@ -100,7 +81,7 @@ def _read(path: str, digest: str) -> SurfaceNetwork:
 
 def surface_network(source: str) -> SurfaceNetwork:
     """The network that a configuration names; read once."""
-    return _read(str(surface_file(source)), surface_digest(source))
+    return _read(str(_KIND.chosen(source, embedded=SURFACE_WEIGHTS, setting=_SETTING)), surface_digest(source))
 
 
 @torch.no_grad()

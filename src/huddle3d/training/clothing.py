@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from huddle3d.errors import InputError
-from huddle3d.geometry import edges, vertex_normals
+from huddle3d.geometry import edges, sample_surface, vertex_normals
 from huddle3d.io import display_name, write_tensors
-from huddle3d.people import ClothingModel
+from huddle3d.people import ClothingModel, fill_colours
 from huddle3d.progress import Progress, silent
 from huddle3d.synthesis import Assets, SceneBuilder
 from huddle3d.synthesis.suites.splits import training_spec
@@ -68,16 +68,6 @@ class ClothingConfig:
     """Larger distances count as this one [m], lest skirts and bags outweigh everything else."""
 
 
-def _samples(vertices: Float[Tensor, "v 3"], faces: Tensor, count: int, generator: torch.Generator) -> Float[Tensor, "n 3"]:
-    corners = vertices[faces]
-    area = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).norm(dim=-1)
-    chosen = torch.multinomial(area, count, replacement=True, generator=generator)
-    a, b = torch.rand(count, 2, generator=generator).unbind(-1)
-    root = a.sqrt()
-    bary = torch.stack([1 - root, root * (1 - b), root * b], -1)
-    return (corners[chosen] * bary[..., None]).sum(1)
-
-
 def clothing_field(
     mesh: PersonMesh, vertices: Float[Tensor, "V 3"], faces: Tensor, generator: torch.Generator, config: ClothingConfig | None = None
 ) -> Float[Tensor, "V"]:
@@ -95,7 +85,7 @@ def clothing_field(
     from scipy.spatial import KDTree
 
     config = config or ClothingConfig()
-    points = _samples(mesh.vertices.float(), mesh.faces.long(), config.points, generator).double().numpy()
+    points = sample_surface(mesh.vertices.float(), mesh.faces.long(), config.points, generator=generator)[0].double().numpy()
     body, normals = vertices.double().numpy(), vertex_normals(vertices, faces).double().numpy()
     distance, nearest = (np.asarray(x) for x in KDTree(body).query(points))
     along = ((points - body[nearest]) * normals[nearest]).sum(-1)
@@ -192,22 +182,16 @@ def whole_fields(fields: Float[Tensor, "n V"], body: BodyModel) -> Float[Tensor,
         fields: of :func:`clothing_field`.
         body: their model.
     """
-    from scipy.sparse import coo_matrix, diags
-    from scipy.sparse.linalg import splu
-
-    pairs = edges(body.faces.long()).numpy()
-    count = body.num_vertices
-    half = coo_matrix((np.full(len(pairs), _FILL), (pairs[:, 0], pairs[:, 1])), (count, count))
-    links = half + half.T
-    laplacian = diags(np.asarray(links.sum(1)).ravel()) - links
-    bare = torch.isin(body.regions, torch.tensor([i for i, name in enumerate(body.region_names) if name in _BARE])).numpy()
+    pairs = edges(body.faces.long())
+    strength = torch.full((len(pairs),), _FILL)
+    bare = torch.isin(body.regions, torch.tensor([i for i, name in enumerate(body.region_names) if name in _BARE]))
     out = []
-    for field in fields.double().numpy():
-        told = ~np.isnan(field) | bare
-        value = np.where(bare | np.isnan(field), 0.0, field)
-        lu = splu((diags(told + 1e-6) + laplacian).tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-        out.append(np.where(bare, 0.0, lu.solve(told * value)))
-    return torch.from_numpy(np.stack(out)).float()
+    for field in fields:
+        told = ~field.isnan() | bare
+        value = torch.where(bare, 0.0, field.nan_to_num(0.0))
+        whole = fill_colours(pairs, strength, value[:, None], told.float(), rest=value.new_zeros(1))[:, 0]
+        out.append(torch.where(bare, 0.0, whole))
+    return torch.stack(out)
 
 
 def fit_clothing(fields: Float[Tensor, "n V"], components: int, *, model: str = "anny") -> ClothingModel:

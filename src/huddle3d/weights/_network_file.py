@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from huddle3d.errors import InputError
 from huddle3d.io import display_name, write_tensors
+from huddle3d.weights._registry import weights_path
 
 __all__ = ["NetworkKind", "half_precision", "loaded"]
 
@@ -70,6 +72,28 @@ class NetworkKind:
     """In words, with its article; for errors."""
     command: str
     """Trains one; for errors."""
+
+    def chosen(self, source: str, *, embedded: str, setting: str) -> Path:
+        """The file that a setting names.
+
+        Args:
+            source: ``embedded``, or a path.
+            embedded: name of the embedded set of weights; its file is called so, too.
+            setting: name of the setting; for errors.
+
+        Raises:
+            WeightsMissingError: the embedded one is absent.
+            InputError: no such file.
+        """
+        if source == "embedded":
+            return weights_path(embedded) / f"{embedded}.safetensors"
+        if not Path(source).is_file():
+            raise InputError(f"{display_name(source)}: no such file.", next_step=f"{setting} is none, embedded, or a file of `{self.command}`.")
+        return Path(source)
+
+    def digest(self, source: str, *, embedded: str, setting: str) -> str:
+        """sha256 of that file; empty for ``none``."""
+        return "" if source == "none" else hashlib.sha256(self.chosen(source, embedded=embedded, setting=setting).read_bytes()).hexdigest()
 
     def write(self, path: str | os.PathLike[str], tensors: Mapping[str, Tensor], header: Mapping[str, object], *, overwrite: bool = False) -> None:
         """One file, complete or absent.
